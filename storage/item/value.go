@@ -170,3 +170,18 @@ func (it Item) search(name string) (int, bool) {
 		return strings.Compare(a.Name, name)
 	})
 }
+
+// Equal reports whether v and w are the same value: sets by their members,
+// numbers by what they are worth, maps whatever the order of their attributes.
+func (v Value) Equal(w Value) bool {
+	return v.kind == w.kind && v.flag == w.flag && v.text == w.text && v.num == w.num &&
+		v.doc.Equal(w.doc) && slices.EqualFunc(v.list, w.list, Value.Equal)
+}
+
+// Equal reports whether it and other have the same attributes with the same
+// values.
+func (it Item) Equal(other Item) bool {
+	return slices.EqualFunc(it.attrs, other.attrs, func(a, b Attribute) bool {
+		return a.Name == b.Name && a.Value.Equal(b.Value)
+	})
+}

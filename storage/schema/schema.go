@@ -1,0 +1,149 @@
+// Package schema describes tables: the key attributes by which their items are
+// found, and the settings that clients gave them. It turns the key attributes
+// of an item into the bytes under which a partition stores it, and back. It
+// knows nothing of where partitions are or who holds them.
+package schema
+
+import (
+	"encoding/binary"
+
+	"github.com/dchest/siphash"
+
+	"github.com/roundtabledb/roundtable/storage"
+	"github.com/roundtabledb/roundtable/storage/item"
+)
+
+// KeyAttribute is a named attribute and its type, S, N or B: one of a table's
+// AttributeDefinitions.
+type KeyAttribute struct {
+	Name string    `json:"name"`
+	Kind item.Kind `json:"kind"`
+}
+
+// Table is what a region's catalog knows of a table besides where its items
+// are. It is stored as JSON: members may be added, none renamed or given
+// another meaning. A Table is shared and not changed once it is in use.
+type Table struct {
+	Name string `json:"name"`
+	// ID is DynamoDB's TableId, unique among all tables that ever were.
+	ID string `json:"id"`
+	// HashSeed keys the hash that spreads partition keys, so that nobody can
+	// choose keys that meet in one partition.
+	HashSeed [16]byte `json:"hashSeed"`
+
+	Partition KeyAttribute  `json:"partition"`
+	Sort      *KeyAttribute `json:"sort,omitempty"`
+	// Attributes is AttributeDefinitions, as given.
+	Attributes []KeyAttribute `json:"attributes"`
+
+	// BillingMode is PROVISIONED or PAY_PER_REQUEST. ReadUnits and WriteUnits
+	// are 0 with the latter.
+	BillingMode string `json:"billingMode"`
+	ReadUnits   int64  `json:"readUnits,omitempty"`
+	WriteUnits  int64  `json:"writeUnits,omitempty"`
+	// TableClass is STANDARD or STANDARD_INFREQUENT_ACCESS; empty means the
+	// former, never set.
+	TableClass         string            `json:"tableClass,omitempty"`
+	DeletionProtection bool              `json:"deletionProtection,omitempty"`
+	CreatedMillis      int64             `json:"createdMillis"`
+	Tags               map[string]string `json:"tags,omitempty"`
+}
+
+// The longest key values, in bytes.
+const (
+	maxPartitionKeySize = 2048
+	maxSortKeySize      = 1024
+)
+
+// hashSize is the width of the hash that begins an encoded key.
+const hashSize = 8
+
+// Key is the key attributes of it, which is an item to be stored. Errors have
+// the texts that DynamoDB has for items; for keys in requests see CheckKey.
+func (t *Table) Key(it item.Item) (item.Item, error) {
+	pk, sk, err := t.keyValues(it)
+	if err != nil {
+		return item.Item{}, err
+	}
+	return t.keyItem(pk, sk), nil
+}
+
+// EncodeKey is the bytes under which it is stored: the hash of the encoded
+// partition key, the encoded partition key, the encoded sort key. So the items
+// of one partition key are neighbours, in order of their sort keys.
+func (t *Table) EncodeKey(it item.Item) ([]byte, error) {
+	pk, sk, err := t.keyValues(it)
+	if err != nil {
+		return nil, err
+	}
+	return t.encode(pk, sk), nil
+}
+
+// PartitionPrefix is what the encoded keys of all items with partition key pk
+// begin with.
+func (t *Table) PartitionPrefix(pk item.Value) ([]byte, error) {
+	if err := checkKeyValue(t.Partition, pk, maxPartitionKeySize, hashKey); err != nil {
+		return nil, err
+	}
+	return t.encode(pk, item.Value{}), nil
+}
+
+// DecodeKey is the key attributes that EncodeKey encoded.
+func (t *Table) DecodeKey(key []byte) (item.Item, error) {
+	if len(key) < hashSize {
+		return item.Item{}, corruptKey(t.Name)
+	}
+	pk, rest, err := item.DecodeKey(key[hashSize:], t.Partition.Kind)
+	if err != nil {
+		return item.Item{}, err
+	}
+	var sk item.Value
+	if t.Sort != nil {
+		if sk, rest, err = item.DecodeKey(rest, t.Sort.Kind); err != nil {
+			return item.Item{}, err
+		}
+	}
+	if len(rest) > 0 {
+		return item.Item{}, corruptKey(t.Name)
+	}
+	return t.keyItem(pk, sk), nil
+}
+
+func (t *Table) keyItem(pk, sk item.Value) item.Item {
+	if t.Sort == nil {
+		return item.NewItem(item.Attribute{Name: t.Partition.Name, Value: pk})
+	}
+	return item.NewItem(
+		item.Attribute{Name: t.Partition.Name, Value: pk},
+		item.Attribute{Name: t.Sort.Name, Value: sk},
+	)
+}
+
+// encode is the encoded key of pk and sk, or of pk alone when sk is absent.
+func (t *Table) encode(pk, sk item.Value) []byte {
+	key := make([]byte, hashSize, hashSize+len(pk.Str())+len(sk.Str())+48)
+	key = item.AppendKey(key, pk)
+	seed0, seed1 := binary.LittleEndian.Uint64(t.HashSeed[:8]), binary.LittleEndian.Uint64(t.HashSeed[8:])
+	binary.BigEndian.PutUint64(key, siphash.Hash(seed0, seed1, key[hashSize:]))
+	if !sk.IsZero() {
+		key = item.AppendKey(key, sk)
+	}
+	return key
+}
+
+// PrefixEnd is the smallest key after all that begin with prefix; nil when
+// there is none.
+func PrefixEnd(prefix []byte) []byte {
+	for i := len(prefix) - 1; i >= 0; i-- {
+		if prefix[i] != 0xff {
+			end := append([]byte(nil), prefix[:i+1]...)
+			end[i]++
+			return end
+		}
+	}
+	return nil
+}
+
+func corruptKey(table string) error {
+	return storage.Errorf(storage.Corrupt, "key of table %s is damaged", table)
+}
