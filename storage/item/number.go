@@ -106,8 +106,9 @@ func (n Number) cmpAbs(m Number) int {
 	return a.cmp(b)
 }
 
-// Add is n + m. It is refused, with DynamoDB's text, when the exact sum needs
-// more than 38 digits or lies outside the range of numbers.
+// Add is n + m. It is refused when the exact sum lies outside the range of
+// numbers, and when it needs more than 38 digits: DynamoDB then says overflow
+// too.
 func (n Number) Add(m Number) (Number, error) {
 	if n.IsZero() {
 		return m, nil
@@ -120,7 +121,7 @@ func (n Number) Add(m Number) (Number, error) {
 	}
 	sum, ok := n.coef.stretch(int(n.exp) - int(m.exp))
 	if !ok {
-		return Number{}, tooManyDigits()
+		return Number{}, overflow()
 	}
 	negative := n.negative
 	switch {
@@ -135,19 +136,17 @@ func (n Number) Add(m Number) (Number, error) {
 	return bounded(canonical(sum, int(m.exp), negative))
 }
 
-// bounded is n, if it is within the limits of a number.
+// bounded is the sum n, if it is within the limits of a number.
 func bounded(n Number) (Number, error) {
 	if n.IsZero() {
 		return n, nil
 	}
 	digits := n.coef.digits()
 	switch magnitude := digits - 1 + int(n.exp); {
-	case magnitude > maxExponent:
-		return Number{}, overflow()
 	case magnitude < minExponent:
 		return Number{}, underflow()
-	case digits > maxDigits:
-		return Number{}, tooManyDigits()
+	case magnitude > maxExponent, digits > maxDigits:
+		return Number{}, overflow()
 	}
 	return n, nil
 }

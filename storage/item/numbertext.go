@@ -19,9 +19,6 @@ func tooManyDigits() error {
 }
 
 func notNumeric(s string) error {
-	if s == "" {
-		return storage.Validationf("The parameter cannot be converted to a numeric value")
-	}
 	return storage.Validationf("The parameter cannot be converted to a numeric value: %s", s)
 }
 
@@ -78,17 +75,17 @@ func parseNumber[T ~string | ~[]byte](s T) (Number, error) {
 		}
 		exp += e
 	}
-	if kept == 0 {
-		return Number{}, nil
-	}
 	exp += zeros
-	switch magnitude := kept - 1 + exp; {
+	// The magnitude of zero is that of the place it is written at.
+	switch magnitude := max(kept-1, 0) + exp; {
 	case magnitude > maxExponent:
 		return Number{}, overflow()
 	case magnitude < minExponent:
 		return Number{}, underflow()
 	case tooLong:
 		return Number{}, tooManyDigits()
+	case kept == 0:
+		return Number{}, nil
 	}
 	// A digit other than zero was the last one taken in: no zero to strip.
 	return Number{coef: coef, exp: int16(exp), negative: negative}, nil
@@ -110,15 +107,14 @@ func parseExponent(s string) (int, bool) {
 	if len(s) == 0 {
 		return 0, false
 	}
-	e := 0
 	for i := range len(s) {
 		if s[i] < '0' || s[i] > '9' {
 			return 0, false
 		}
-		// Far beyond any number that is accepted, yet no overflow.
-		e = min(e*10+int(s[i]-'0'), 1<<30)
 	}
-	return sign * e, true
+	e, err := strconv.ParseInt(s, 10, 64)
+	// Still far beyond any number that is accepted, but safe to add to.
+	return sign * int(min(e, 1<<40)), err == nil
 }
 
 // String is n as DynamoDB returns it.

@@ -1,6 +1,7 @@
 package item
 
 import (
+	"encoding/base64"
 	"slices"
 	"strings"
 
@@ -35,8 +36,8 @@ func BinarySet(members [][]byte) (Value, error) {
 }
 
 // Set makes a set of a kind (SS, NS or BS) of members, which are of the
-// matching kind. It keeps members and sorts them. An empty set, and one that
-// names a member twice, is refused with DynamoDB's text.
+// matching kind. It keeps members. An empty set, and one that names a member
+// twice, is refused with DynamoDB's text.
 func Set(kind Kind, members []Value) (Value, error) {
 	if len(members) == 0 {
 		return Value{}, emptySet(kind)
@@ -132,13 +133,29 @@ func emptySet(kind Kind) error {
 	}
 }
 
+// duplicateMember words the refusal of a repeated member: the members in order
+// up to the first that repeats one, then that one and the rest as they came.
 func duplicateMember(kind Kind, members []Value) error {
 	if kind == NS {
-		return storage.Validationf("Input collection contains duplicates")
+		return storage.Validationf("One or more parameter values were invalid: Input collection contains duplicates.")
 	}
-	texts := make([]string, len(members))
-	for i, m := range members {
-		texts[i] = m.text
+	repeat := 1
+	for repeat < len(members) && !slices.ContainsFunc(members[:repeat], members[repeat].Equal) {
+		repeat++
+	}
+	told := slices.Clone(members)
+	slices.SortFunc(told[:repeat], compareMembers)
+	texts := make([]string, len(told))
+	for i, m := range told {
+		if kind == BS {
+			texts[i] = `"` + base64.StdEncoding.EncodeToString([]byte(m.text)) + `"`
+		} else {
+			texts[i] = `"` + m.text + `"`
+		}
+	}
+	if kind == BS {
+		return storage.Validationf("One or more parameter values were invalid: Input collection [%s]of type BS contains duplicates.",
+			strings.Join(texts, ","))
 	}
 	return storage.Validationf("One or more parameter values were invalid: Input collection [%s] contains duplicates.",
 		strings.Join(texts, ", "))

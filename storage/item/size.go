@@ -1,9 +1,11 @@
 package item
 
+import "github.com/roundtabledb/roundtable/storage"
+
 // MaxSize is how many bytes an item may have, names and values together.
 const MaxSize = 409600
 
-// MaxDepth is how many lists and maps may stand within one another.
+// MaxDepth is how many levels an attribute value may have: see Value.Depth.
 const MaxDepth = 32
 
 // containerSize is what DynamoDB counts for a list or a map whatever is in it,
@@ -48,34 +50,54 @@ func (it Item) Size() int {
 	return size
 }
 
-// Depth is how many lists and maps stand within one another in v: 0 for a
-// scalar or a set, 1 for a list of scalars.
+// Depth is how many levels of values v has: 1 for a scalar, a set and an empty
+// list or map, 2 for a list of scalars.
 func (v Value) Depth() int {
 	depth := 0
-	switch v.kind {
-	case M:
-		for _, a := range v.doc.attrs {
-			depth = max(depth, a.Value.Depth())
-		}
-	case L:
+	for _, a := range v.doc.attrs {
+		depth = max(depth, a.Value.Depth())
+	}
+	if v.kind == L {
 		for _, e := range v.list {
 			depth = max(depth, e.Depth())
 		}
-	default:
-		return 0
 	}
 	return depth + 1
 }
 
-// Size is the number of bytes that DynamoDB counts for n: one, one for each
-// two digits, and one for a minus sign.
+// TooDeep is the error for a value of more than MaxDepth levels.
+func TooDeep() error {
+	return storage.Validationf("Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit")
+}
+
+// TooLarge is the error for an item of more than MaxSize bytes that a request
+// gives whole.
+func TooLarge() error {
+	return storage.Validationf("Item size has exceeded the maximum allowed size")
+}
+
+// UpdateTooLarge is the error for an item that an update would let grow over
+// MaxSize bytes.
+func UpdateTooLarge() error {
+	return storage.Validationf("Item size to update has exceeded the maximum allowed size")
+}
+
+// Size is the number of bytes that DynamoDB counts for n. The significant
+// digits before the point and those after it take a byte for two, each rounded
+// up; there is a byte besides, and one for a minus sign. This was measured on
+// the service, whose documentation says something a little different.
 func (n Number) Size() int {
 	if n.IsZero() {
 		return 1
 	}
-	size := 1 + (n.coef.digits()+1)/2
+	size := 1
 	if n.negative {
 		size++
 	}
-	return size
+	digits := n.coef.digits()
+	before := digits + int(n.exp)
+	if n.exp >= 0 || before <= 0 {
+		return size + (digits+1)/2
+	}
+	return size + (before+1)/2 + (digits-before+1)/2
 }

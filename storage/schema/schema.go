@@ -36,8 +36,8 @@ type Table struct {
 	// Attributes is AttributeDefinitions, as given.
 	Attributes []KeyAttribute `json:"attributes"`
 
-	// BillingMode is PROVISIONED or PAY_PER_REQUEST. ReadUnits and WriteUnits
-	// are 0 with the latter.
+	// BillingMode is Provisioned or PayPerRequest. ReadUnits and WriteUnits are
+	// 0 with the latter.
 	BillingMode string `json:"billingMode"`
 	ReadUnits   int64  `json:"readUnits,omitempty"`
 	WriteUnits  int64  `json:"writeUnits,omitempty"`
@@ -48,12 +48,6 @@ type Table struct {
 	CreatedMillis      int64             `json:"createdMillis"`
 	Tags               map[string]string `json:"tags,omitempty"`
 }
-
-// The longest key values, in bytes.
-const (
-	maxPartitionKeySize = 2048
-	maxSortKeySize      = 1024
-)
 
 // hashSize is the width of the hash that begins an encoded key.
 const hashSize = 8
@@ -82,7 +76,7 @@ func (t *Table) EncodeKey(it item.Item) ([]byte, error) {
 // PartitionPrefix is what the encoded keys of all items with partition key pk
 // begin with.
 func (t *Table) PartitionPrefix(pk item.Value) ([]byte, error) {
-	if err := checkKeyValue(t.Partition, pk, maxPartitionKeySize, hashKey); err != nil {
+	if err := t.checkPartition(pk); err != nil {
 		return nil, err
 	}
 	return t.encode(pk, item.Value{}), nil
