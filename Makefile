@@ -1,0 +1,54 @@
+# Roundtable. `make help` lists what there is.
+
+GO      ?= go
+STATE   := .roundtable
+BINARY  := $(STATE)/bin/roundtable
+# Only one heavy package's tests at a time where there are few cores.
+TESTP   ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 4 ] && echo 4 || echo 2)
+
+.DEFAULT_GOAL := help
+.PHONY: help build test lint race sim chaos fuzz demo compose-demo proto clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build .roundtable/bin/roundtable
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BINARY) ./cmd/roundtable
+
+test: build lint ## set up everything and run every test that belongs to a change
+	@e2e/clients/setup.sh
+	ROUNDTABLE_BINARY=$(CURDIR)/$(BINARY) $(GO) test -p $(TESTP) -timeout 20m ./...
+
+lint: ## vet and the rules of e2e/tidy
+	$(GO) vet ./...
+	$(GO) test ./e2e/tidy
+
+race: ## the tests of the packages under the race detector
+	$(GO) test -race -p $(TESTP) -timeout 30m ./storage/... ./cluster/... ./replication/... ./region/...
+
+sim: ## more seeds of the simulator: make sim SEEDS=2000
+	SIM_SEEDS=$(or $(SEEDS),2000) $(GO) test -v -timeout 120m -run TestSeeds ./e2e/sim
+
+chaos: build ## long fault runs against real processes: make chaos DURATION=10m
+	@e2e/clients/setup.sh
+	CHAOS_DURATION=$(or $(DURATION),10m) ROUNDTABLE_BINARY=$(CURDIR)/$(BINARY) $(GO) test -v -timeout 120m ./e2e/chaos
+
+fuzz: ## fuzz every target for a while: make fuzz TIME=5m
+	@for pkg in $$($(GO) list ./...); do \
+	  dir=$$($(GO) list -f '{{.Dir}}' $$pkg); \
+	  for f in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]+' $$dir/*_test.go 2>/dev/null | sed 's/func //'); do \
+	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(or $(TIME),1m) $$pkg || exit 1; \
+	  done; \
+	done
+
+demo: build ## three regions in one process and a tour of them: make demo [ONCE=1]
+	$(BINARY) demo $(if $(ONCE),--once) $(ARGS)
+
+compose-demo: ## three regions of three nodes in containers, and the same tour
+	deploy/compose/demo.sh
+
+proto: ## generate code from proto/ (needs protoc, protoc-gen-go and protoc-gen-go-grpc)
+	$(GO) generate ./proto/...
+
+clean: ## remove everything that was built or stored
+	rm -rf $(STATE)
