@@ -1,0 +1,184 @@
+package engine
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/roundtabledb/roundtable/storage"
+)
+
+// The file CHECKPOINT is
+//
+//	magic    8 bytes "RTCKPT01"
+//	durable  u64 big-endian: everything up to this timestamp is on disk
+//	crc32c   u32 big-endian of the 16 bytes before
+//
+// It is replaced by renaming a new one over it, so it is the old or the new.
+const (
+	checkpointName  = "CHECKPOINT"
+	checkpointMagic = "RTCKPT01"
+	checkpointSize  = 8 + 8 + 4
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Checkpoint makes everything durable that was committed before the call.
+func (e *Engine) Checkpoint() error {
+	if err := e.acquire(); err != nil {
+		return err
+	}
+	defer e.release()
+	if err := e.failure(); err != nil {
+		return err
+	}
+	if err := e.guardSpace(); err != nil {
+		return e.fail(err)
+	}
+	return e.checkpoint()
+}
+
+// checkpoint syncs the active memtable's log and every other one, for Badger's
+// Sync leaves out those that wait to be flushed. One that is gone meanwhile was
+// flushed to a table, which Badger synced before it removed the log.
+func (e *Engine) checkpoint() error {
+	e.checkpointMu.Lock()
+	defer e.checkpointMu.Unlock()
+	durable := e.visible.Load()
+	if e.opts.InMemory {
+		e.moveDiscard(durable)
+		return nil
+	}
+	e.mu.Lock()
+	done := e.mu.durable == durable
+	e.mu.Unlock()
+	if done {
+		return nil
+	}
+	if err := e.syncLogs(); err != nil {
+		return e.fail(&storage.Error{Op: "engine.Checkpoint", Message: "state cannot be made durable", Err: err})
+	}
+	if err := e.writeCheckpoint(durable); err != nil {
+		return e.fail(&storage.Error{Op: "engine.Checkpoint", Message: "checkpoint cannot be recorded", Err: err})
+	}
+	e.mu.Lock()
+	e.mu.durable = durable
+	e.mu.Unlock()
+	e.moveDiscard(durable)
+	return nil
+}
+
+func (e *Engine) syncLogs() error {
+	if err := e.db.Sync(); err != nil {
+		return err
+	}
+	names, err := os.ReadDir(e.opts.Dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if !strings.HasSuffix(name.Name(), ".mem") {
+			continue
+		}
+		err := e.opts.Sync(filepath.Join(e.opts.Dir, name.Name()))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return e.opts.Sync(e.opts.Dir)
+}
+
+func (e *Engine) writeCheckpoint(durable uint64) error {
+	b := append(make([]byte, 0, checkpointSize), checkpointMagic...)
+	b = binary.BigEndian.AppendUint64(b, durable)
+	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	path := filepath.Join(e.opts.Dir, checkpointName)
+	fresh := path + ".new"
+	if err := os.WriteFile(fresh, b, 0o600); err != nil {
+		return err
+	}
+	if err := e.opts.Sync(fresh); err != nil {
+		return err
+	}
+	if err := os.Rename(fresh, path); err != nil {
+		return err
+	}
+	return e.opts.Sync(e.opts.Dir)
+}
+
+// readCheckpoint returns the timestamp of the last checkpoint, 0 before the
+// first.
+func (e *Engine) readCheckpoint() (uint64, error) {
+	if e.opts.InMemory {
+		return 0, nil
+	}
+	b, err := os.ReadFile(filepath.Join(e.opts.Dir, checkpointName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("engine: read checkpoint: %w", err)
+	}
+	if len(b) != checkpointSize || string(b[:8]) != checkpointMagic ||
+		binary.BigEndian.Uint32(b[16:]) != crc32.Checksum(b[:16], castagnoli) {
+		return 0, storage.Errorf(storage.Corrupt, "engine: file %s is damaged", checkpointName)
+	}
+	return binary.BigEndian.Uint64(b[8:]), nil
+}
+
+// rollBackBytes is how much rollBack writes at a time.
+const rollBackBytes = 1 << 20
+
+// rollBack undoes every commit after durable, of which newest is the last: each
+// key that has a later version gets the value it had, in a commit of its own
+// time. A crash on the way leaves more versions to undo to the same values.
+func (e *Engine) rollBack(durable, newest uint64) error {
+	if newest == durable {
+		return nil
+	}
+	now := e.db.NewTransactionAt(newest, false)
+	defer now.Discard()
+	then := e.db.NewTransactionAt(durable, false)
+	defer then.Discard()
+	it := now.NewIterator(badger.IteratorOptions{AllVersions: true, SinceTs: durable})
+	defer it.Close()
+
+	var batch Batch
+	var last []byte
+	for it.Rewind(); it.Valid(); it.Next() {
+		key := it.Item().Key()
+		if string(key) == string(last) {
+			continue // another late version of it
+		}
+		last = append(last[:0], key...)
+		value, err := get(then, key)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			batch.Delete(key)
+		case err != nil:
+			return err
+		default:
+			batch.Put(key, value)
+		}
+		if batch.Bytes() >= rollBackBytes {
+			if err := e.Commit(&batch); err != nil {
+				return err
+			}
+			batch.Reset()
+		}
+	}
+	if batch.Len() > 0 {
+		if err := e.Commit(&batch); err != nil {
+			return err
+		}
+	}
+	e.opts.Logger.Info("state taken back to the last checkpoint", "commits", newest-durable)
+	return e.checkpoint()
+}

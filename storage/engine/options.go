@@ -1,0 +1,178 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+
+	"github.com/roundtabledb/roundtable/storage"
+)
+
+// Options say where a store lives and what it may use.
+type Options struct {
+	// Dir is the directory of the store. It is created if need be. It must be
+	// empty for InMemory.
+	Dir string
+	// InMemory keeps everything in memory. Checkpoints then do nothing, and
+	// nothing survives Close.
+	InMemory bool
+	// MemoryBudget is about how many bytes the store may use. The default,
+	// 64 MiB, suits many nodes in one process; a node on its own should give
+	// half of its memory.
+	MemoryBudget int64
+	// Fatal is told the error that stopped the store, at most once, from
+	// whichever call met it. The process should end. The default does nothing:
+	// every later call returns the error anyway.
+	Fatal func(error)
+	// Logger receives what Badger has to say. The default discards it.
+	Logger *slog.Logger
+	// FreeSpace returns the bytes left on the disk of a directory. The default
+	// asks the file system; tests inject their own.
+	FreeSpace func(dir string) (uint64, error)
+	// Sync makes a file or directory durable. The default opens it and calls
+	// fsync; tests inject faults.
+	Sync func(path string) error
+}
+
+const (
+	defaultBudget = 64 << 20
+	minBudget     = 32 << 20
+)
+
+func (o *Options) ensureDefaults() error {
+	if o.InMemory != (o.Dir == "") {
+		return errors.New("engine: a directory is needed, and must not be given for a store in memory")
+	}
+	if o.MemoryBudget == 0 {
+		o.MemoryBudget = defaultBudget
+	}
+	if o.MemoryBudget < minBudget {
+		return fmt.Errorf("engine: a memory budget of %d bytes is below %d", o.MemoryBudget, int64(minBudget))
+	}
+	if o.Fatal == nil {
+		o.Fatal = func(error) {}
+	}
+	if o.Logger == nil {
+		o.Logger = discardLogger
+	}
+	if o.FreeSpace == nil {
+		o.FreeSpace = freeSpace
+	}
+	if o.Sync == nil {
+		o.Sync = syncPath
+	}
+	return nil
+}
+
+// plan is what Options come to.
+type plan struct {
+	badger badger.Options
+	// reserve is how many bytes must be left on the disk: Badger writes through
+	// mapped sparse files, and where the disk cannot back a page the process
+	// is killed.
+	reserve int64
+}
+
+// plan scales Badger to the budget. A quarter of it goes to blocks, an eighth
+// to indexes and filters, the rest to memtables, of which Badger keeps
+// NumMemtables and one more, each 1.3 times its nominal size.
+func (o *Options) plan() plan {
+	b := o.MemoryBudget
+	memtable := clamp(b/4, 16<<20, 128<<20)
+	memtables := 2
+	compactors := 2
+	if b >= 1<<30 {
+		memtables, compactors = 3, max(4, runtime.NumCPU()/2)
+	}
+	bo := badger.DefaultOptions(o.Dir).
+		WithInMemory(o.InMemory).
+		WithLogger(logger{o.Logger}).
+		WithSyncWrites(false).
+		WithDetectConflicts(false). // one writer per key range
+		WithNumVersionsToKeep(1).
+		WithMemTableSize(memtable).
+		WithNumMemtables(memtables).
+		WithNumLevelZeroTables(8).
+		WithNumLevelZeroTablesStall(24).
+		WithNumCompactors(compactors).
+		WithBaseTableSize(8 << 20).
+		WithBaseLevelSize(64 << 20).
+		WithValueThreshold(MaxValueSize + 1). // all values inline
+		WithValueLogFileSize(64 << 20).
+		WithCompression(options.Snappy).
+		WithBlockSize(8 << 10).
+		WithBlockCacheSize(b / 4).
+		WithIndexCacheSize(b / 8).
+		WithChecksumVerificationMode(options.OnBlockRead).
+		WithCompactL0OnClose(false).
+		WithMetricsEnabled(true)
+	return plan{badger: bo, reserve: 2 * int64(memtables+1) * memtable}
+}
+
+func clamp(x, lo, hi int64) int64 { return max(lo, min(x, hi)) }
+
+// guardSpace reports ErrDiskFull while there is still room to stop in order.
+func (e *Engine) guardSpace() error {
+	if e.opts.InMemory {
+		return nil
+	}
+	free, err := e.opts.FreeSpace(e.opts.Dir)
+	if err != nil {
+		return fmt.Errorf("engine: free space: %w", err)
+	}
+	if free < uint64(e.plan.reserve) {
+		return fmt.Errorf("%w: %d MiB are left in %s, %d are needed to go on",
+			ErrDiskFull, free>>20, e.opts.Dir, e.plan.reserve>>20)
+	}
+	return nil
+}
+
+func syncPath(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// convert turns an error of Badger into one of ours, and is the only place that
+// knows Badger's. Badger's own wrapping drops the chain, so that damage is told
+// by its words.
+func convert(op string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, badger.ErrKeyNotFound):
+		return ErrNotFound
+	case errors.Is(err, badger.ErrDBClosed), errors.Is(err, badger.ErrBlockedWrites):
+		return ErrClosed
+	case strings.Contains(strings.ToLower(err.Error()), "checksum"):
+		return &storage.Error{Kind: storage.Corrupt, Op: op, Message: "a stored block is damaged", Err: err}
+	default:
+		return &storage.Error{Op: op, Err: err}
+	}
+}
+
+// logger hands Badger's messages to slog. What Badger calls information is
+// about its insides and of interest to a developer only.
+type logger struct{ *slog.Logger }
+
+func (l logger) Errorf(f string, a ...any)   { l.Error("badger: " + line(f, a)) }
+func (l logger) Warningf(f string, a ...any) { l.Warn("badger: " + line(f, a)) }
+
+func (l logger) Infof(f string, a ...any) {
+	if l.Enabled(nil, slog.LevelDebug) { //nolint:staticcheck // no context reaches a logger of Badger
+		l.Debug("badger: " + line(f, a))
+	}
+}
+
+// Debugf drops what Badger says about every single write.
+func (l logger) Debugf(string, ...any) {}
+
+func line(f string, a []any) string { return strings.TrimSpace(fmt.Sprintf(f, a...)) }
