@@ -93,10 +93,10 @@ func (t *Table) Validate() error {
 	if !tableName.MatchString(t.Name) {
 		return storage.Validationf("Invalid table/index name.  Table/index names must be between 3 and 255 characters long, and may contain only the characters a-z, A-Z, 0-9, '_', '-', and '.'")
 	}
-	if err := t.validateAttributes(); err != nil {
+	if err := t.validateThroughput(); err != nil {
 		return err
 	}
-	return t.validateThroughput()
+	return t.validateAttributes()
 }
 
 // validateAttributes checks that AttributeDefinitions define the key attributes
@@ -106,30 +106,35 @@ func (t *Table) validateAttributes() error {
 	if t.Sort != nil {
 		keys = append(keys, *t.Sort)
 	}
-	if len(keys) == 2 && keys[0].Name == keys[1].Name {
-		return storage.Validationf("Both the Hash Key and the Range Key element in the KeySchema have the same name")
+	for i, a := range t.Attributes {
+		if slices.ContainsFunc(t.Attributes[:i], a.sameName) {
+			return storage.Validationf("Cannot have two attributes with the same name")
+		}
+	}
+	if len(keys) > len(t.Attributes) {
+		return storage.Validationf("Invalid KeySchema: Some index key attribute have no definition")
 	}
 	for _, k := range keys {
 		if len(k.Name) == 0 || len(k.Name) > maxKeyNameSize {
-			return storage.Validationf("One or more parameter values were invalid: the name of a key attribute must have 1 to %d bytes", maxKeyNameSize)
+			return storage.Validationf("One or more parameter values were invalid: The name of a key attribute must have 1 to %d bytes", maxKeyNameSize)
 		}
 		if k.Kind != item.S && k.Kind != item.N && k.Kind != item.B {
-			return storage.Validationf("Member must satisfy enum value set: [B, N, S]")
+			return storage.Validationf("One or more parameter values were invalid: Key attribute %s must be of type S, N or B", k.Name)
 		}
 		if !slices.Contains(t.Attributes, k) {
 			return storage.Validationf("One or more parameter values were invalid: Some index key attributes are not defined in AttributeDefinitions. Keys: %s, AttributeDefinitions: %s", names(keys), names(t.Attributes))
 		}
 	}
-	for i, a := range t.Attributes {
-		if slices.ContainsFunc(t.Attributes[:i], func(b KeyAttribute) bool { return a.Name == b.Name }) {
-			return storage.Validationf("Cannot have two attributes with the same name")
-		}
+	if len(keys) == 2 && keys[0].sameName(keys[1]) {
+		return storage.Validationf("Both the Hash Key and the Range Key element in the KeySchema have the same name")
 	}
 	if len(t.Attributes) != len(keys) {
 		return storage.Validationf("One or more parameter values were invalid: Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions")
 	}
 	return nil
 }
+
+func (k KeyAttribute) sameName(l KeyAttribute) bool { return k.Name == l.Name }
 
 func (t *Table) validateThroughput() error {
 	switch {
