@@ -1,0 +1,251 @@
+package awsjson
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"hash/crc32"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Targets maps the X-Amz-Target of a request to its operation:
+// "DynamoDB_20120810.PutItem".
+type Targets map[string]Operation
+
+// TargetPrefix begins the targets of the DynamoDB API.
+const TargetPrefix = "DynamoDB_20120810."
+
+// Observation is what happened to one request, for metrics.
+type Observation struct {
+	// Operation is the operation's name, empty when there is none such.
+	Operation string
+	// Status is the HTTP status of the answer.
+	Status int
+	// Exception is the name of the exception, empty for success.
+	Exception string
+	// Start is when the request's header had arrived.
+	Start time.Time
+	// In and Out are the sizes of the bodies.
+	In, Out int
+}
+
+// Options configure a Handler.
+type Options struct {
+	// Targets are the operations there are.
+	Targets Targets
+	// Region is the region's name.
+	Region string
+	// Authenticate checks who calls, and returns the context of the operation.
+	// nil lets everybody in.
+	Authenticate func(r *http.Request, body []byte) (context.Context, error)
+	// Observe is called after each request. nil observes nothing.
+	Observe func(ctx context.Context, o Observation)
+	// Timeout bounds how long an operation may take. 0 means 20 s.
+	Timeout time.Duration
+	// Logger gets the causes of internal errors. nil means slog.Default.
+	Logger *slog.Logger
+}
+
+// maxBody is DynamoDB's limit of a request.
+const maxBody = 16 << 20
+
+// Handler answers HTTP requests with the operations that it was given. It is
+// safe for concurrent use.
+type Handler struct{ o Options }
+
+// NewHandler makes a Handler.
+func NewHandler(o Options) *Handler {
+	if o.Timeout == 0 {
+		o.Timeout = 20 * time.Second
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return &Handler{o: o}
+}
+
+// answer is a response under construction. Its buffer is reused.
+type answer struct{ body []byte }
+
+var answers = sync.Pool{New: func() any { return &answer{body: make([]byte, 0, 4096)} }}
+
+// maxPooled bounds the buffers that are kept for reuse.
+const maxPooled = 256 << 10
+
+// ServeHTTP answers one request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	seen := Observation{Start: time.Now(), Status: http.StatusOK}
+	out := answers.Get().(*answer)
+	out.body = out.body[:0]
+	h.serve(w, r, out, &seen)
+	seen.Out = len(out.body)
+	if cap(out.body) <= maxPooled {
+		answers.Put(out)
+	}
+	if h.o.Observe != nil {
+		h.o.Observe(r.Context(), seen)
+	}
+}
+
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, out *answer, seen *Observation) {
+	id := requestID()
+	header := w.Header()
+	header["X-Amzn-Requestid"] = []string{id}
+	if r.Header.Get("Origin") != "" {
+		header.Set("Access-Control-Allow-Origin", "*")
+		header.Set("Access-Control-Expose-Headers", "x-amzn-RequestId, x-amz-crc32")
+		if r.Method == http.MethodOptions {
+			preflight(header, r)
+			w.WriteHeader(http.StatusOK)
+			return
+		}
+	}
+	if r.Method == http.MethodGet {
+		out.body = append(out.body, "healthy: dynamodb."+h.o.Region+".amazonaws.com "...)
+		h.send(w, out, seen, "text/plain")
+		return
+	}
+	body, err := readBody(r)
+	seen.In = len(body)
+	if err != nil {
+		h.refuseBody(w, r, seen, err)
+		return
+	}
+	contentType, ok := contentTypeOf(r, len(body) > 0)
+	if r.Method != http.MethodPost || !ok {
+		seen.Status, seen.Exception = http.StatusNotFound, "UnknownOperationException"
+		out.body = append(out.body, "<UnknownOperationException/>\n"...)
+		h.send(w, out, seen, "")
+		return
+	}
+	out.body, err = h.call(r, id, body, out.body, seen)
+	if err != nil {
+		x := ExceptionOf(err)
+		seen.Status, seen.Exception = x.Status, x.Name
+		out.body = AppendException(out.body[:0], x)
+		if x.Status >= http.StatusInternalServerError {
+			h.o.Logger.LogAttrs(r.Context(), slog.LevelWarn, "operation failed",
+				slog.String("operation", seen.Operation), slog.String("request", id), slog.Any("err", err))
+		}
+	}
+	h.send(w, out, seen, contentType)
+}
+
+// call finds the operation of a request and carries it out.
+func (h *Handler) call(r *http.Request, id string, body, dst []byte, seen *Observation) ([]byte, error) {
+	target := r.Header.Get("X-Amz-Target")
+	op, ok := h.o.Targets[target]
+	if !ok {
+		if len(body) > 0 && !json.Valid(body) {
+			return dst, Serializationf("")
+		}
+		return dst, NewException("UnknownOperationException", "")
+	}
+	_, seen.Operation, _ = strings.Cut(target, ".")
+	ctx := r.Context()
+	if h.o.Authenticate != nil {
+		var err error
+		if ctx, err = h.o.Authenticate(r, body); err != nil {
+			return dst, err
+		}
+	}
+	if len(body) == 0 {
+		return dst, Serializationf("")
+	}
+	ctx, cancel := context.WithTimeout(ctx, h.o.Timeout)
+	defer cancel()
+	return op(ctx, &Request{Operation: seen.Operation, Body: body, Host: r.Host, ID: id}, dst)
+}
+
+// send sends an answer whole, with its checksum: clients take a wrong one for
+// a damaged answer.
+func (h *Handler) send(w http.ResponseWriter, out *answer, seen *Observation, contentType string) {
+	header := w.Header()
+	if contentType != "" {
+		header["Content-Type"] = []string{contentType}
+	}
+	header["Content-Length"] = []string{strconv.Itoa(len(out.body))}
+	header["X-Amz-Crc32"] = []string{strconv.FormatUint(uint64(crc32.ChecksumIEEE(out.body)), 10)}
+	w.WriteHeader(seen.Status)
+	// A client that has gone does not hear of it.
+	_, _ = w.Write(out.body)
+}
+
+func preflight(header http.Header, r *http.Request) {
+	if v := r.Header.Get("Access-Control-Request-Headers"); v != "" {
+		header.Set("Access-Control-Allow-Headers", v)
+	}
+	if v := r.Header.Get("Access-Control-Request-Method"); v != "" {
+		header.Set("Access-Control-Allow-Methods", v)
+	}
+	header.Set("Access-Control-Max-Age", "172800")
+}
+
+// errTooLarge says that a body is over maxBody.
+var errTooLarge = errors.New("request body is too large")
+
+func readBody(r *http.Request) ([]byte, error) {
+	if r.ContentLength > maxBody {
+		return nil, errTooLarge
+	}
+	if r.ContentLength >= 0 {
+		body := make([]byte, r.ContentLength)
+		_, err := io.ReadFull(r.Body, body)
+		return body, err
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	if len(body) > maxBody {
+		return nil, errTooLarge
+	}
+	return body, err
+}
+
+func (h *Handler) refuseBody(w http.ResponseWriter, r *http.Request, seen *Observation, err error) {
+	seen.Status = http.StatusBadRequest
+	if errors.Is(err, errTooLarge) {
+		seen.Status = http.StatusRequestEntityTooLarge
+		w.Header().Set("Connection", "close")
+	} else {
+		h.o.Logger.LogAttrs(r.Context(), slog.LevelDebug, "request body was cut short", slog.Any("err", err))
+	}
+	w.WriteHeader(seen.Status)
+}
+
+const contentTypeJSON10 = "application/x-amz-json-1.0"
+
+// contentTypeOf is the content type to answer with, and whether the request's
+// is one that DynamoDB takes.
+func contentTypeOf(r *http.Request, hasBody bool) (string, bool) {
+	given := r.Header.Get("Content-Type")
+	if given == contentTypeJSON10 {
+		return given, true
+	}
+	base, _, _ := strings.Cut(given, ";")
+	switch base = strings.TrimSpace(base); base {
+	case contentTypeJSON10, "application/json":
+		return base, true
+	default:
+		return "application/json", !hasBody
+	}
+}
+
+// requestID makes an id as DynamoDB's look: 52 letters and digits.
+func requestID() string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+	var id [52]byte
+	for i := 0; i < len(id); i += 12 {
+		bits := rand.Uint64()
+		for j := i; j < min(i+12, len(id)); j++ {
+			id[j] = alphabet[bits&31]
+			bits >>= 5
+		}
+	}
+	return string(id[:])
+}

@@ -1,0 +1,163 @@
+package awsjson
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Unmarshal reads a request into a struct of the AWS SDK, whose fields have
+// the names of the members on the wire. It is made for the control plane: it
+// reflects. It knows what the SDK's structs are made of, and no more:
+// pointers to scalars, enumerations, structs, slices, maps of strings, times.
+func Unmarshal(body []byte, into any) error {
+	r := NewReader(body)
+	r.shape(reflect.ValueOf(into).Elem())
+	return r.End()
+}
+
+func (r *Reader) shape(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if r.peek() == 'n' {
+			r.Skip()
+			return
+		}
+		p := reflect.New(v.Type().Elem())
+		r.shape(p.Elem())
+		v.Set(p)
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			v.Set(reflect.ValueOf(time.UnixMilli(r.Int("Long").Value * 1000)))
+			return
+		}
+		r.shapeStruct(v)
+	case reflect.Slice:
+		if r.peek() == 'n' {
+			r.Skip()
+			return
+		}
+		list := reflect.MakeSlice(v.Type(), 0, 4)
+		for r.List() {
+			e := reflect.New(v.Type().Elem()).Elem()
+			r.shape(e)
+			list = reflect.Append(list, e)
+		}
+		v.Set(list)
+	case reflect.Map:
+		r.shapeMap(v)
+	case reflect.String:
+		v.SetString(r.Text().Value)
+	case reflect.Bool:
+		v.SetBool(r.Flag().Value)
+	case reflect.Int32:
+		v.SetInt(int64(int32(r.Int("Integer").Value)))
+	case reflect.Int64:
+		v.SetInt(r.Int("Long").Value)
+	default:
+		panic(fmt.Sprintf("awsjson: no member of a request is a %s", v.Type()))
+	}
+}
+
+func (r *Reader) shapeStruct(v reflect.Value) {
+	for r.Struct(v.Type().Name()) {
+		f, ok := v.Type().FieldByName(string(r.Name()))
+		if !ok || !f.IsExported() || f.Anonymous || f.Name == resultMetadata {
+			r.Skip()
+			continue
+		}
+		r.shape(v.FieldByIndex(f.Index))
+	}
+}
+
+func (r *Reader) shapeMap(v reflect.Value) {
+	m := reflect.MakeMap(v.Type())
+	for r.Map(v.Type().Elem().Name()) {
+		key := reflect.ValueOf(string(r.Name())).Convert(v.Type().Key())
+		e := reflect.New(v.Type().Elem()).Elem()
+		r.shape(e)
+		m.SetMapIndex(key, e)
+	}
+	v.Set(m)
+}
+
+// resultMetadata is a field of the SDK's outputs that is not on the wire.
+const resultMetadata = "ResultMetadata"
+
+// AppendShape appends a struct of the AWS SDK as JSON, as the API does it:
+// absent members are left out, times are seconds since the epoch.
+func AppendShape(dst []byte, shape any) []byte {
+	return appendShape(dst, reflect.Indirect(reflect.ValueOf(shape)))
+}
+
+func appendShape(dst []byte, v reflect.Value) []byte {
+	switch v.Kind() {
+	case reflect.Pointer:
+		return appendShape(dst, v.Elem())
+	case reflect.Struct:
+		if t, ok := v.Interface().(time.Time); ok {
+			return strconv.AppendFloat(dst, float64(t.UnixMilli())/1000, 'f', 3, 64)
+		}
+		return appendStruct(dst, v)
+	case reflect.Slice:
+		dst = append(dst, '[')
+		for i := range v.Len() {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = appendShape(dst, v.Index(i))
+		}
+		return append(dst, ']')
+	case reflect.Map:
+		return appendMap(dst, v)
+	case reflect.String:
+		return AppendString(dst, v.String())
+	case reflect.Bool:
+		return strconv.AppendBool(dst, v.Bool())
+	case reflect.Int32, reflect.Int64:
+		return strconv.AppendInt(dst, v.Int(), 10)
+	case reflect.Float64:
+		return strconv.AppendFloat(dst, v.Float(), 'f', -1, 64)
+	default:
+		panic(fmt.Sprintf("awsjson: no member of an answer is a %s", v.Type()))
+	}
+}
+
+func appendStruct(dst []byte, v reflect.Value) []byte {
+	dst = append(dst, '{')
+	first := true
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		if !f.IsExported() || f.Anonymous || f.Name == resultMetadata || v.Field(i).IsZero() {
+			continue
+		}
+		if !first {
+			dst = append(dst, ',')
+		}
+		first = false
+		dst = AppendString(dst, f.Name)
+		dst = append(dst, ':')
+		dst = appendShape(dst, v.Field(i))
+	}
+	return append(dst, '}')
+}
+
+func appendMap(dst []byte, v reflect.Value) []byte {
+	elems := make(map[string]reflect.Value, v.Len())
+	for it := v.MapRange(); it.Next(); {
+		elems[it.Key().String()] = it.Value()
+	}
+	dst = append(dst, '{')
+	for i, key := range slices.Sorted(maps.Keys(elems)) {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = AppendString(dst, key)
+		dst = append(dst, ':')
+		dst = appendShape(dst, elems[key])
+	}
+	return append(dst, '}')
+}
