@@ -71,6 +71,10 @@ const (
 	Page Method = 18
 	// Catalog reads or follows the catalog.
 	Catalog Method = 19
+	// NodeStatus asks a node what it holds and leads.
+	NodeStatus Method = 20
+	// Found asks a node to found the region together with others.
+	Found Method = 21
 
 	// FirstTestMethod and the numbers above are never used outside tests.
 	FirstTestMethod Method = 240

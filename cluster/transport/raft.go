@@ -3,11 +3,30 @@ package transport
 import (
 	"context"
 	"io"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
 
 	"github.com/roundtabledb/roundtable/cluster"
+	"github.com/roundtabledb/roundtable/storage"
+)
+
+const (
+	// maxAppend is how much an AppendEntries request carries before it is split:
+	// Raft counts entries, not bytes. One entry may exceed it.
+	maxAppend = 1 << 20
+	// inboxSize is how many requests wait for a Raft instance. A leader has at
+	// most pipelineWindow of them under way and a heartbeat; what else is there
+	// has been given up by its sender.
+	inboxSize = 64
+	// answerTimeout is when a request is given up that Raft does not answer. A
+	// Raft instance that has been shut down answers nothing.
+	answerTimeout = 10 * time.Second
+	// defaultHeartbeatTimeout is that of section 6 of the design's facts: the
+	// heartbeats queue behind a follower's fsync.
+	defaultHeartbeatTimeout = 1500 * time.Millisecond
 )
 
 // SnapshotSender brings a peer up to date out of band: it sends the state as
@@ -17,19 +36,62 @@ type SnapshotSender func(ctx context.Context, target cluster.PeerID, req *raft.I
 // GroupHooks is what a GroupTransport needs from the host of its group.
 type GroupHooks struct {
 	// HeartbeatTimeout is that of the group's raft.Config. AppendEntries must be
-	// answered within half of it. The default is 1.5 s.
+	// answered within half of it, so that an answer that comes late cannot pass
+	// for a sign of life. The default is 1.5 s.
 	HeartbeatTimeout time.Duration
 	// Snapshot serves InstallSnapshot. Without it a peer that lags behind the
 	// log stays behind.
 	Snapshot SnapshotSender
 	// Initialized says whether the peer has a configuration. Until it does,
 	// requests for its vote are refused, because Raft would grant them to
-	// anyone. The default says yes.
+	// anyone. It is called by readers of streams, so it must not block. The
+	// default says yes.
 	Initialized func() bool
 }
 
-// GroupTransport is the raft.Transport of one peer.
-type GroupTransport struct{}
+// GroupTransport is the raft.Transport of one peer. What it does differently
+// from hashicorp/raft's own:
+//
+//   - Heartbeats are requests like all others. Handled aside, they change the
+//     term under Raft's main loop, and logs diverge (hashicorp/raft #695).
+//   - Ids and addresses are peer ids. A request names the replica it is for, and
+//     any other refuses.
+//   - Large AppendEntries requests are split; see splitAppend.
+//   - A pipeline that fails delivers nothing more; see pipeline.
+//   - Snapshots go out of band.
+type GroupTransport struct {
+	t       *Transport
+	group   cluster.GroupID
+	self    cluster.PeerID
+	encoded []byte
+	hooks   atomic.Pointer[GroupHooks]
+
+	// ctx ends with Close, or with the Transport.
+	ctx    context.Context
+	cancel context.CancelFunc
+	// ended is closed when collect has returned.
+	ended chan struct{}
+
+	// inbox is what Raft consumes. asked holds the same requests, in the same
+	// order, and those that Raft is working on: Raft answers in order, so one
+	// goroutine can collect the answers of all.
+	inbox chan raft.RPC
+	asked chan asked
+
+	// mu makes the two one queue. While it is held and closed is false, neither
+	// channel gains an element.
+	mu struct {
+		sync.Mutex
+		closed bool
+	}
+}
+
+// asked is a request whose answer is awaited from Raft.
+type asked struct {
+	response chan raft.RPCResponse
+	reply    Reply
+	deadline time.Time
+}
 
 var (
 	_ raft.Transport   = (*GroupTransport)(nil)
@@ -38,37 +100,277 @@ var (
 )
 
 // Raft returns the raft.Transport of this node's peer of a group and begins to
-// take requests for it. A group that is started again needs a new one.
+// take requests for it. A Raft instance that is started again needs a new one,
+// which takes the place of the old.
 func (t *Transport) Raft(group cluster.GroupID, self cluster.PeerID) *GroupTransport {
-	return &GroupTransport{}
+	g := &GroupTransport{
+		t: t, group: group, self: self, encoded: []byte(self.String()),
+		ended: make(chan struct{}),
+		inbox: make(chan raft.RPC, inboxSize),
+		asked: make(chan asked, 2*inboxSize),
+	}
+	g.ctx, g.cancel = context.WithCancel(t.ctx)
+	g.SetHooks(GroupHooks{})
+	if !t.enter() {
+		g.mu.closed = true
+		close(g.ended)
+		return g
+	}
+	defer t.running.Done()
+	t.goroutine("transport group", g.collect)
+	t.groups.Lock()
+	defer t.groups.Unlock()
+	t.groups.byID[group] = g
+	return g
 }
 
 // SetHooks must be called before the GroupTransport is given to raft.NewRaft.
-func (g *GroupTransport) SetHooks(h GroupHooks) {}
+func (g *GroupTransport) SetHooks(h GroupHooks) {
+	if h.HeartbeatTimeout <= 0 {
+		h.HeartbeatTimeout = defaultHeartbeatTimeout
+	}
+	if h.Initialized == nil {
+		h.Initialized = func() bool { return true }
+	}
+	g.hooks.Store(&h)
+}
 
-func (g *GroupTransport) Consumer() <-chan raft.RPC     { return nil }
-func (g *GroupTransport) LocalAddr() raft.ServerAddress { return "" }
-func (g *GroupTransport) AppendEntriesPipeline(id raft.ServerID, target raft.ServerAddress) (raft.AppendPipeline, error) {
-	return nil, raft.ErrPipelineReplicationNotSupported
-}
-func (g *GroupTransport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+// Close detaches the peer: requests for it are refused from now on, and a
+// snapshot being sent is given up. Raft calls it at the end of its shutdown,
+// which waits for such a snapshot, so a caller in a hurry closes first. It may
+// be called more than once.
+func (g *GroupTransport) Close() error {
+	g.t.groups.Lock()
+	if g.t.groups.byID[g.group] == g {
+		delete(g.t.groups.byID, g.group)
+	}
+	g.t.groups.Unlock()
+	g.mu.Lock()
+	g.mu.closed = true
+	g.mu.Unlock()
+	g.cancel()
+	<-g.ended
 	return nil
 }
-func (g *GroupTransport) RequestVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
-	return nil
-}
-func (g *GroupTransport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
-	return nil
-}
-func (g *GroupTransport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
-	return nil
-}
-func (g *GroupTransport) EncodePeer(id raft.ServerID, addr raft.ServerAddress) []byte {
+
+// Consumer implements raft.Transport.
+func (g *GroupTransport) Consumer() <-chan raft.RPC { return g.inbox }
+
+// LocalAddr implements raft.Transport.
+func (g *GroupTransport) LocalAddr() raft.ServerAddress { return raft.ServerAddress(g.encoded) }
+
+// EncodePeer implements raft.Transport.
+func (g *GroupTransport) EncodePeer(_ raft.ServerID, addr raft.ServerAddress) []byte {
+	if string(addr) == string(g.encoded) {
+		return g.encoded // Raft asks for each message, and does not change it.
+	}
 	return []byte(addr)
 }
+
+// DecodePeer implements raft.Transport.
 func (g *GroupTransport) DecodePeer(b []byte) raft.ServerAddress { return raft.ServerAddress(b) }
-func (g *GroupTransport) SetHeartbeatHandler(func(raft.RPC))     {}
-func (g *GroupTransport) TimeoutNow(id raft.ServerID, target raft.ServerAddress, args *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
+
+// SetHeartbeatHandler implements raft.Transport. It ignores the handler: see
+// GroupTransport.
+func (g *GroupTransport) SetHeartbeatHandler(func(raft.RPC)) {}
+
+// AppendEntriesPipeline implements raft.Transport.
+func (g *GroupTransport) AppendEntriesPipeline(_ raft.ServerID, target raft.ServerAddress) (raft.AppendPipeline, error) {
+	peer, err := cluster.ParsePeerID(string(target))
+	if err != nil {
+		return nil, err
+	}
+	return newPipeline(g, peer), nil
+}
+
+// AppendEntries implements raft.Transport.
+func (g *GroupTransport) AppendEntries(_ raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	peer, err := cluster.ParsePeerID(string(target))
+	if err != nil {
+		return err
+	}
+	lane := DataLane(g.group)
+	if isHeartbeat(args) {
+		lane = Control
+	}
+	head := g.head(peer, args.RPCHeader)
+	// Part by part: each has its own deadline, so a request of any size gets
+	// through, and the last answer is a fresh sign of life.
+	for _, part := range splitAppend(make([]appendPart, 0, 1), args, maxAppend) {
+		body := encodeAppend(head, args.Term, part)
+		if err := g.ask(peer, lane, RaftAppend, body, g.appendTimeout(), resp); err != nil {
+			return err
+		}
+		if !resp.Success {
+			return nil
+		}
+	}
 	return nil
 }
-func (g *GroupTransport) Close() error { return nil }
+
+// RequestVote implements raft.Transport.
+func (g *GroupTransport) RequestVote(_ raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
+	peer, err := cluster.ParsePeerID(string(target))
+	if err != nil {
+		return err
+	}
+	body := encodeVote(g.head(peer, args.RPCHeader), args.Term, args.LastLogIndex, args.LastLogTerm)
+	body = append(body, flag(args.LeadershipTransfer, 1))
+	return g.ask(peer, Control, RaftVote, body, g.hooks.Load().HeartbeatTimeout, resp)
+}
+
+// RequestPreVote implements raft.WithPreVote.
+func (g *GroupTransport) RequestPreVote(_ raft.ServerID, target raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+	peer, err := cluster.ParsePeerID(string(target))
+	if err != nil {
+		return err
+	}
+	body := encodeVote(g.head(peer, args.RPCHeader), args.Term, args.LastLogIndex, args.LastLogTerm)
+	return g.ask(peer, Control, RaftPreVote, body, g.hooks.Load().HeartbeatTimeout, resp)
+}
+
+// TimeoutNow implements raft.Transport.
+func (g *GroupTransport) TimeoutNow(_ raft.ServerID, target raft.ServerAddress, args *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
+	peer, err := cluster.ParsePeerID(string(target))
+	if err != nil {
+		return err
+	}
+	body := g.head(peer, args.RPCHeader).append(nil)
+	return g.ask(peer, Control, RaftTimeoutNow, body, g.hooks.Load().HeartbeatTimeout, resp)
+}
+
+// InstallSnapshot implements raft.Transport. The data are not read: the hook
+// sends the state itself.
+func (g *GroupTransport) InstallSnapshot(_ raft.ServerID, target raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, _ io.Reader) error {
+	peer, err := cluster.ParsePeerID(string(target))
+	if err != nil {
+		return err
+	}
+	send := g.hooks.Load().Snapshot
+	if send == nil {
+		return storage.Errorf(storage.Unavailable, "group %s cannot send snapshots", g.group)
+	}
+	r, err := send(g.ctx, peer, args)
+	if err != nil {
+		return err
+	}
+	*resp = *r
+	return nil
+}
+
+func (g *GroupTransport) head(target cluster.PeerID, h raft.RPCHeader) requestHead {
+	return requestHead{target: target.Replica, sender: g.self.Replica, protocol: h.ProtocolVersion}
+}
+
+func (g *GroupTransport) appendTimeout() time.Duration { return g.hooks.Load().HeartbeatTimeout / 2 }
+
+// ask sends a request and waits for the answer.
+func (g *GroupTransport) ask(peer cluster.PeerID, lane Lane, m Method, body []byte, timeout time.Duration, response any) error {
+	// The transport ends every call, so this wait has an end.
+	ended := make(chan error, 1)
+	g.t.Call(peer.Node, lane, m, g.group, body, timeout, func(body []byte, err error) {
+		if err == nil {
+			err = decodeResponse(peer, body, response)
+		}
+		ended <- err
+	})
+	return <-ended
+}
+
+// isHeartbeat says whether a request is of the kind that Raft sends from its
+// heartbeat loop. They need not keep in order with entries, and should not wait
+// behind them.
+func isHeartbeat(a *raft.AppendEntriesRequest) bool {
+	return a.Term != 0 && a.PrevLogEntry == 0 && a.PrevLogTerm == 0 && len(a.Entries) == 0 && a.LeaderCommitIndex == 0
+}
+
+// handleRaft makes the transport take Raft's requests.
+func (t *Transport) handleRaft() {
+	for _, m := range []Method{RaftAppend, RaftVote, RaftPreVote, RaftTimeoutNow} {
+		t.Handle(m, func(from cluster.NodeID, group cluster.GroupID, body []byte, reply Reply) {
+			t.groups.RLock()
+			g := t.groups.byID[group]
+			t.groups.RUnlock()
+			if g == nil {
+				reply(nil, storage.Errorf(storage.Unavailable, "node %s holds no peer of group %s", t.options.Self, group))
+				return
+			}
+			if err := g.take(m, from, body, reply); err != nil {
+				reply(nil, err)
+			}
+		})
+	}
+}
+
+// take gives a request to Raft, or says why not.
+func (g *GroupTransport) take(m Method, from cluster.NodeID, body []byte, reply Reply) error {
+	target, command, err := decodeRequest(m, from, body)
+	if err != nil {
+		return storage.Errorf(storage.Internal, "from node %s: %w", from, err)
+	}
+	if target != g.self.Replica {
+		return storage.Errorf(storage.Unavailable, "group %s has peer %s here, not replica %d", g.group, g.self, target)
+	}
+	if (m == RaftVote || m == RaftPreVote) && !g.hooks.Load().Initialized() {
+		return storage.Errorf(storage.Unavailable, "peer %s of group %s has no configuration yet", g.self, g.group)
+	}
+	a := asked{response: make(chan raft.RPCResponse, 1), reply: reply, deadline: time.Now().Add(answerTimeout)}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.mu.closed {
+		return storage.Errorf(storage.Unavailable, "peer %s of group %s is closed", g.self, g.group)
+	}
+	if len(g.inbox) == cap(g.inbox) || len(g.asked) == cap(g.asked) {
+		return storage.Errorf(storage.Unavailable, "peer %s of group %s is too slow", g.self, g.group)
+	}
+	g.inbox <- raft.RPC{Command: command, RespChan: a.response}
+	g.asked <- a
+	return nil
+}
+
+// collect sends Raft's answers back, in the order of the requests.
+func (g *GroupTransport) collect() {
+	defer close(g.ended)
+	timer := time.NewTimer(answerTimeout)
+	defer timer.Stop()
+	for {
+		select {
+		case a := <-g.asked:
+			timer.Reset(time.Until(a.deadline))
+			select {
+			case r := <-a.response:
+				a.end(r)
+			case <-timer.C:
+				a.reply(nil, storage.Errorf(storage.Ambiguous, "peer %s of group %s does not answer", g.self, g.group))
+			case <-g.ctx.Done():
+				a.reply(nil, errClosed())
+			}
+		case <-g.ctx.Done():
+			g.refuseRest()
+			return
+		}
+	}
+}
+
+// refuseRest closes the queue and answers what is left in it.
+func (g *GroupTransport) refuseRest() {
+	g.mu.Lock()
+	g.mu.closed = true
+	g.mu.Unlock()
+	for {
+		select {
+		case a := <-g.asked:
+			a.reply(nil, errClosed())
+		default:
+			return
+		}
+	}
+}
+
+func (a *asked) end(r raft.RPCResponse) {
+	if r.Error != nil {
+		a.reply(nil, r.Error)
+		return
+	}
+	a.reply(encodeResponse(r.Response))
+}
