@@ -1,6 +1,9 @@
 package expr
 
-import "github.com/roundtabledb/roundtable/storage/item"
+import (
+	"github.com/roundtabledb/roundtable/storage"
+	"github.com/roundtabledb/roundtable/storage/item"
+)
 
 // KeyOp is a comparison that a key condition makes.
 type KeyOp uint8
@@ -16,8 +19,8 @@ const (
 	KeyBeginsWith
 )
 
-// KeyTerm is one comparison of a key attribute: with Value, and for
-// KeyBetween also with High.
+// KeyTerm is one comparison of a key attribute: with Value, and for KeyBetween
+// also with High.
 type KeyTerm struct {
 	Name  string
 	Op    KeyOp
@@ -26,8 +29,8 @@ type KeyTerm struct {
 }
 
 // KeyCondition is a parsed key condition: comparisons joined by AND, each
-// attribute compared once. Which attribute is the partition key, only the
-// caller's schema knows: see Split.
+// attribute compared once. Which attribute is the partition key only a schema
+// knows: see Split.
 type KeyCondition struct{ Terms []KeyTerm }
 
 // KeyName is a key attribute as a schema defines it.
@@ -40,5 +43,160 @@ type KeyName struct {
 // key and the comparison of the sort key, nil when there is none. A zero sort
 // says that the schema has no sort key.
 func (k *KeyCondition) Split(partition, sort KeyName) (item.Value, *KeyTerm, error) {
-	return item.Value{}, nil, nil
+	if len(k.Terms) > 2 {
+		return item.Value{}, nil, storage.Validationf("Conditions can be of length 1 or 2 only")
+	}
+	hash, other := k.term(partition.Name)
+	switch {
+	case hash == nil:
+		return item.Value{}, nil, missedKey(partition.Name)
+	case other != nil && sort.Name == "", hash.Op != KeyEQ:
+		return item.Value{}, nil, storage.Validationf("Query key condition not supported")
+	case other != nil && other.Name != sort.Name:
+		return item.Value{}, nil, missedKey(sort.Name)
+	}
+	if err := hash.check(partition); err != nil {
+		return item.Value{}, nil, err
+	}
+	if other != nil {
+		if err := other.check(sort); err != nil {
+			return item.Value{}, nil, err
+		}
+	}
+	return hash.Value, other, nil
+}
+
+func missedKey(name string) error {
+	return storage.Validationf("Query condition missed key schema element: %s", name)
+}
+
+// term is the term of an attribute, and of what remains one that is not.
+func (k *KeyCondition) term(name string) (t, other *KeyTerm) {
+	for i := range k.Terms {
+		if k.Terms[i].Name == name {
+			t = &k.Terms[i]
+		} else {
+			other = &k.Terms[i]
+		}
+	}
+	return t, other
+}
+
+// check checks the values of t against what the schema says of the attribute.
+func (t *KeyTerm) check(key KeyName) error {
+	for _, v := range []item.Value{t.Value, t.High} {
+		switch {
+		case v.IsZero():
+		case v.Kind() != key.Kind:
+			return storage.Validationf("One or more parameter values were invalid: " +
+				"Condition parameter type does not match schema type")
+		case v.Kind() == item.S && v.Str() == "":
+			return storage.Validationf("One or more parameter values are not valid. "+
+				"The AttributeValue for a key attribute cannot contain an empty string value. Key: %s", key.Name)
+		case v.Kind() == item.B && v.Str() == "":
+			return storage.Validationf("One or more parameter values are not valid. "+
+				"The AttributeValue for a key attribute cannot contain an empty binary value. Key: %s", key.Name)
+		}
+	}
+	return nil
+}
+
+// ParseKeyCondition parses a KeyConditionExpression. It is a condition in which
+// only comparisons of top-level attributes with values are allowed.
+func ParseKeyCondition(src string, b *Bindings) (*KeyCondition, error) {
+	c, err := parseCondition(keyConditionField, src, b)
+	if err != nil {
+		return nil, err
+	}
+	k := new(KeyCondition)
+	if err := k.collect(&c.root); err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+// collect adds the terms of p.
+func (k *KeyCondition) collect(p *predicate) error {
+	switch p.op {
+	case opAnd:
+		for i := range p.kids {
+			if err := k.collect(&p.kids[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	case opOr, opNot, opIn, opNE, opExists, opNotExists, opType, opContains:
+		return storage.Validationf("Invalid operator used in KeyConditionExpression: %s", p.op)
+	case opBetween, opBeginsWith:
+		if p.args[0].kind == operandValue {
+			return invalidKeyTerm("%s operator must have the key attribute as its first operand", p.op)
+		}
+	}
+	t, err := keyTerm(p)
+	if err != nil {
+		return err
+	}
+	if seen, _ := k.term(t.Name); seen != nil {
+		return storage.Validationf("KeyConditionExpressions must only contain one condition per key")
+	}
+	k.Terms = append(k.Terms, t)
+	return nil
+}
+
+func invalidKeyTerm(format string, args ...any) error {
+	return storage.Validationf("Invalid condition in KeyConditionExpression: "+format, args...)
+}
+
+// keyTerm makes a term of a comparison: the attribute may stand on either side.
+func keyTerm(p *predicate) (KeyTerm, error) {
+	t := KeyTerm{Op: keyOps[p.op]}
+	for i := range p.args {
+		switch o := &p.args[i]; {
+		case o.kind == operandSize:
+			return t, storage.Validationf("KeyConditionExpressions cannot contain nested operations")
+		case o.kind == operandPath && t.Name != "":
+			return t, invalidKeyTerm("Multiple attribute names used in one condition")
+		case o.kind == operandPath && len(o.path) > 1:
+			return t, storage.Validationf("KeyConditionExpressions cannot have conditions on nested attributes")
+		case o.kind == operandPath:
+			t.Name = o.path[0].Name
+			if i == 1 {
+				t.Op = t.Op.mirrored()
+			}
+		case t.Value.IsZero():
+			t.Value = o.value
+		default:
+			t.High = o.value
+		}
+	}
+	if t.Name == "" {
+		return t, invalidKeyTerm("No key attribute specified")
+	}
+	return t, nil
+}
+
+var keyOps = [...]KeyOp{
+	opEQ:         KeyEQ,
+	opLT:         KeyLT,
+	opLE:         KeyLE,
+	opGT:         KeyGT,
+	opGE:         KeyGE,
+	opBetween:    KeyBetween,
+	opBeginsWith: KeyBeginsWith,
+	opContains:   0,
+}
+
+// mirrored is the comparison with its sides exchanged.
+func (o KeyOp) mirrored() KeyOp {
+	switch o {
+	case KeyLT:
+		return KeyGT
+	case KeyLE:
+		return KeyGE
+	case KeyGT:
+		return KeyLT
+	case KeyGE:
+		return KeyLE
+	}
+	return o
 }

@@ -1,0 +1,102 @@
+package expr
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/roundtabledb/roundtable/storage/item"
+)
+
+// Projection is a parsed projection expression.
+type Projection struct {
+	paths  []item.Path // in the order of the expression
+	sorted []item.Path
+}
+
+// ParseProjection parses a ProjectionExpression.
+func ParseProjection(src string, b *Bindings) (*Projection, error) {
+	p, root, err := parse(projectionField, src, (*parser).projection)
+	if err != nil {
+		return nil, err
+	}
+	r := resolver{parser: p, bindings: b}
+	if err := r.words(root, false); err != nil {
+		return nil, err
+	}
+	var paths []item.Path
+	for n := range r.children(root) {
+		path, err := r.path(r.nodes[n])
+		if err != nil {
+			return nil, err
+		}
+		paths = append(paths, path)
+	}
+	if err := r.apart(paths); err != nil {
+		return nil, err
+	}
+	return newProjection(paths), nil
+}
+
+func newProjection(paths []item.Path) *Projection {
+	return &Projection{paths: paths, sorted: slices.SortedFunc(slices.Values(paths), comparePaths)}
+}
+
+// Apply returns the parts of it that p names, each within the maps and lists
+// that it is in. Of a list come the elements named, in the order of the list.
+func (p *Projection) Apply(it item.Item) item.Item { return pickDoc(it, p.sorted, 0) }
+
+// Paths is the document paths of p in the order of the expression.
+func (p *Projection) Paths() []item.Path { return p.paths }
+
+// project is the parts of it that paths name.
+func project(it item.Item, paths []item.Path) item.Item { return newProjection(paths).Apply(it) }
+
+// pickDoc is the parts of doc that paths name, which lead to it in depth steps.
+func pickDoc(doc item.Item, paths []item.Path, depth int) item.Item {
+	picked := make([]item.Attribute, 0, min(len(paths), doc.Len()))
+	for rest := doc.All(); len(paths) > 0; {
+		name := paths[0][depth].Name
+		n := stepEnd(len(paths), func(i int) item.Path { return paths[i] }, depth)
+		at, found := slices.BinarySearchFunc(rest, name, func(a item.Attribute, name string) int {
+			return strings.Compare(a.Name, name)
+		})
+		if rest = rest[at:]; found {
+			if v := pick(rest[0].Value, paths[:n], depth+1); !v.IsZero() {
+				picked = append(picked, item.Attribute{Name: name, Value: v})
+			}
+			rest = rest[1:]
+		}
+		paths = paths[n:]
+	}
+	return item.NewItem(picked...)
+}
+
+// pick is the parts of v that paths name, which lead to it in depth steps; the
+// zero Value when it has none of them.
+func pick(v item.Value, paths []item.Path, depth int) item.Value {
+	switch {
+	case len(paths[0]) == depth:
+		return v
+	case paths[0][depth].IsName():
+		if doc := pickDoc(v.Doc(), paths, depth); doc.Len() > 0 {
+			return item.Map(doc)
+		}
+	case v.Kind() == item.L:
+		if list := pickList(v.Elems(), paths, depth); len(list) > 0 {
+			return item.List(list)
+		}
+	}
+	return item.Value{}
+}
+
+func pickList(list []item.Value, paths []item.Path, depth int) []item.Value {
+	var picked []item.Value
+	for len(paths) > 0 && paths[0][depth].Index < len(list) {
+		n := stepEnd(len(paths), func(i int) item.Path { return paths[i] }, depth)
+		if v := pick(list[paths[0][depth].Index], paths[:n], depth+1); !v.IsZero() {
+			picked = append(picked, v)
+		}
+		paths = paths[n:]
+	}
+	return picked
+}
