@@ -9,6 +9,8 @@ package item
 import (
 	"slices"
 	"strings"
+
+	"github.com/roundtabledb/roundtable/storage"
 )
 
 // Kind is the type of a Value. Kinds are stored on disk: they never change.
@@ -43,6 +45,17 @@ func (k Kind) String() string {
 func ParseKind(name string) Kind {
 	i := slices.Index(kindNames[1:], name)
 	return Kind(i + 1)
+}
+
+// MarshalText is String, for JSON.
+func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText is ParseKind, for JSON.
+func (k *Kind) UnmarshalText(text []byte) error {
+	if *k = ParseKind(string(text)); *k == Invalid {
+		return storage.Errorf(storage.Corrupt, "no type has the name %q", text)
+	}
+	return nil
 }
 
 // Value is one attribute value. The zero Value is invalid and means absent.

@@ -73,6 +73,28 @@ func (t *Table) EncodeKey(it item.Item) ([]byte, error) {
 	return t.encode(pk, sk), nil
 }
 
+// EncodeKeyOf is EncodeKey of an item that is already encoded.
+func (t *Table) EncodeKeyOf(e item.Encoded) ([]byte, error) {
+	var attrs []item.Attribute
+	for _, name := range t.keyNames() {
+		v, ok, err := e.Attribute(name)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			attrs = append(attrs, item.Attribute{Name: name, Value: v})
+		}
+	}
+	return t.EncodeKey(item.NewItem(attrs...))
+}
+
+func (t *Table) keyNames() []string {
+	if t.Sort == nil {
+		return []string{t.Partition.Name}
+	}
+	return []string{t.Partition.Name, t.Sort.Name}
+}
+
 // PartitionPrefix is what the encoded keys of all items with partition key pk
 // begin with.
 func (t *Table) PartitionPrefix(pk item.Value) ([]byte, error) {
