@@ -207,7 +207,14 @@ type Shipment struct {
 	// raw_size is the length of body before compression.
 	RawSize uint32 `protobuf:"varint,6,opt,name=raw_size,json=rawSize,proto3" json:"raw_size,omitempty"`
 	// body is the states in the encoding of package replication/link.
-	Body          []byte `protobuf:"bytes,7,opt,name=body,proto3" json:"body,omitempty"`
+	Body []byte `protobuf:"bytes,7,opt,name=body,proto3" json:"body,omitempty"`
+	// source_joined and target_joined are the versions with which the two regions
+	// are members of the table, as the sender knows it: eight bytes of time,
+	// big-endian, a uvarint n, n bytes of region name. A region that left and came
+	// back is another member, and what was on its way to or from the former one
+	// must not reach the new one.
+	SourceJoined  []byte `protobuf:"bytes,8,opt,name=source_joined,json=sourceJoined,proto3" json:"source_joined,omitempty"`
+	TargetJoined  []byte `protobuf:"bytes,9,opt,name=target_joined,json=targetJoined,proto3" json:"target_joined,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -287,6 +294,20 @@ func (x *Shipment) GetRawSize() uint32 {
 func (x *Shipment) GetBody() []byte {
 	if x != nil {
 		return x.Body
+	}
+	return nil
+}
+
+func (x *Shipment) GetSourceJoined() []byte {
+	if x != nil {
+		return x.SourceJoined
+	}
+	return nil
+}
+
+func (x *Shipment) GetTargetJoined() []byte {
+	if x != nil {
+		return x.TargetJoined
 	}
 	return nil
 }
@@ -673,7 +694,7 @@ const file_replication_replication_proto_rawDesc = "" +
 	"\x04node\x18\x04 \x01(\tR\x04node\"\x86\x01\n" +
 	"\vShipRequest\x126\n" +
 	"\x05hello\x18\x01 \x01(\v2 .roundtable.replication.v1.HelloR\x05hello\x12?\n" +
-	"\bshipment\x18\x02 \x01(\v2#.roundtable.replication.v1.ShipmentR\bshipment\"\xd7\x01\n" +
+	"\bshipment\x18\x02 \x01(\v2#.roundtable.replication.v1.ShipmentR\bshipment\"\xa1\x02\n" +
 	"\bShipment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x14\n" +
 	"\x05table\x18\x02 \x01(\tR\x05table\x12\x16\n" +
@@ -681,7 +702,9 @@ const file_replication_replication_proto_rawDesc = "" +
 	"\x05count\x18\x04 \x01(\rR\x05count\x12H\n" +
 	"\vcompression\x18\x05 \x01(\x0e2&.roundtable.replication.v1.CompressionR\vcompression\x12\x19\n" +
 	"\braw_size\x18\x06 \x01(\rR\arawSize\x12\x12\n" +
-	"\x04body\x18\a \x01(\fR\x04body\"\x81\x01\n" +
+	"\x04body\x18\a \x01(\fR\x04body\x12#\n" +
+	"\rsource_joined\x18\b \x01(\fR\fsourceJoined\x12#\n" +
+	"\rtarget_joined\x18\t \x01(\fR\ftargetJoined\"\x81\x01\n" +
 	"\tShipReply\x126\n" +
 	"\x05hello\x18\x01 \x01(\v2 .roundtable.replication.v1.HelloR\x05hello\x12<\n" +
 	"\averdict\x18\x02 \x01(\v2\".roundtable.replication.v1.VerdictR\averdict\"\xdf\x01\n" +

@@ -6,6 +6,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	pb "github.com/roundtabledb/roundtable/proto/replication"
+	"github.com/roundtabledb/roundtable/storage/version"
 )
 
 const (
@@ -43,7 +44,14 @@ func (c *compressor) close() {
 
 // pack makes the message of a shipment. What it returns does not alias s.
 func (c *compressor) pack(s *Shipment) *pb.Shipment {
-	m := &pb.Shipment{Table: s.Table, Source: s.Source, Count: uint32(s.Count), RawSize: uint32(len(s.Body))}
+	m := &pb.Shipment{
+		Table:        s.Table,
+		Source:       s.Source,
+		SourceJoined: s.SourceJoined.Append(nil),
+		TargetJoined: s.TargetJoined.Append(nil),
+		Count:        uint32(s.Count),
+		RawSize:      uint32(len(s.Body)),
+	}
 	if len(s.Body) >= compressFrom {
 		m.Compression = pb.Compression_ZSTD
 		m.Body = c.encoder.EncodeAll(s.Body, make([]byte, 0, len(s.Body)/2))
@@ -58,14 +66,19 @@ func (c *compressor) unpack(m *pb.Shipment) (Shipment, error) {
 	if m.GetRawSize() > maxBody {
 		return Shipment{}, fmt.Errorf("shipment of %d bytes, %d are allowed", m.GetRawSize(), maxBody)
 	}
+	var err error
+	if s.SourceJoined, _, err = version.Decode(m.GetSourceJoined()); err != nil {
+		return Shipment{}, fmt.Errorf("shipment: source: %w", err)
+	}
+	if s.TargetJoined, _, err = version.Decode(m.GetTargetJoined()); err != nil {
+		return Shipment{}, fmt.Errorf("shipment: target: %w", err)
+	}
 	switch m.GetCompression() {
 	case pb.Compression_NONE:
 	case pb.Compression_ZSTD:
-		body, err := c.decoder.DecodeAll(m.GetBody(), make([]byte, 0, m.GetRawSize()))
-		if err != nil {
+		if s.Body, err = c.decoder.DecodeAll(m.GetBody(), make([]byte, 0, m.GetRawSize())); err != nil {
 			return Shipment{}, fmt.Errorf("shipment: %w", err)
 		}
-		s.Body = body
 	default:
 		return Shipment{}, fmt.Errorf("shipment: compression %d is unknown", m.GetCompression())
 	}

@@ -32,6 +32,10 @@ type Shipment struct {
 	Table string
 	// Source is the group of the partition.
 	Source uint64
+	// SourceJoined and TargetJoined are the versions with which the two regions
+	// are members of the table, as the sender knows it. A region that left and
+	// came back is another member.
+	SourceJoined, TargetJoined version.Version
 	// Count is the number of states.
 	Count int
 	// Body is the states, encoded.

@@ -1,0 +1,84 @@
+package sender
+
+import (
+	"time"
+
+	"github.com/roundtabledb/roundtable/storage/version"
+)
+
+// Status is how a sender is doing.
+type Status struct {
+	// Group is the partition's, TableID the global table's, Remote the region
+	// that it ships to, and Joined the version with which that is a member.
+	Group   uint64
+	TableID string
+	Remote  string
+	Joined  version.Version
+	// Registered says that changes are kept for the region, and tombstones.
+	Registered bool
+	Phase      Phase
+	// Pending is how many changes the region lacks, at the most; those of other
+	// regions count too until they have been passed over. Lag is the age of the
+	// oldest.
+	Pending uint64
+	Lag     time.Duration
+	// CaughtUp says that scans are over and that the lag is small.
+	CaughtUp bool
+	// InFlight is how many shipments wait for a verdict.
+	InFlight int
+	// Trouble is why nothing moves, as far as something is known.
+	Trouble string
+}
+
+// status is what the sender's goroutine publishes.
+type status struct {
+	loaded   bool
+	acked    position
+	inFlight int
+	trouble  string
+}
+
+func (s *Sender) publish() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.status.loaded = true
+	s.mu.status.acked = s.acked
+	s.mu.status.inFlight = len(s.window.flights)
+}
+
+// fail notes an error, note a reason in words; "" that all is well.
+func (s *Sender) fail(err error) { s.note(err.Error()) }
+
+func (s *Sender) note(trouble string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.status.trouble = trouble
+}
+
+// Status returns how the sender is doing now.
+func (s *Sender) Status() Status {
+	s.mu.Lock()
+	st := s.mu.status
+	s.mu.Unlock()
+	out := Status{
+		Group:      s.options.Partition.ID(),
+		TableID:    s.options.Global.ID,
+		Remote:     s.options.Remote,
+		Joined:     s.membership.joined(s.options.Remote),
+		Registered: st.loaded,
+		Phase:      st.acked.phase,
+		InFlight:   st.inFlight,
+		Trouble:    st.trouble,
+	}
+	if !st.loaded {
+		return out
+	}
+	if head := s.options.Partition.Head(); head > st.acked.seq {
+		out.Pending = head - st.acked.seq
+	}
+	if oldest, err := s.options.Partition.Changes(st.acked.seq, 1); err == nil && len(oldest) > 0 {
+		out.Lag = max(0, time.Duration(time.Now().UnixMilli()-oldest[0].TimeMillis)*time.Millisecond)
+	}
+	out.CaughtUp = st.acked.phase == Feed && out.Lag < smallLag
+	return out
+}
