@@ -1,0 +1,73 @@
+package group
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/roundtabledb/roundtable/storage/command"
+	"github.com/roundtabledb/roundtable/storage/machine"
+)
+
+// fsm passes committed entries to the machine. Raft calls it from one
+// goroutine.
+type fsm struct {
+	group   *Group
+	entries []machine.Entry // reused
+}
+
+var _ raft.BatchingFSM = (*fsm)(nil)
+
+// ApplyBatch applies entries and returns, for each, its []command.Result, or
+// the error that stopped the group.
+func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
+	responses := make([]any, len(logs))
+	results, err := f.apply(logs)
+	for i := range responses {
+		if err != nil {
+			responses[i] = err
+		} else {
+			responses[i] = results[i]
+		}
+	}
+	return responses
+}
+
+func (f *fsm) apply(logs []*raft.Log) ([][]command.Result, error) {
+	g := f.group
+	if failure := g.failure.Load(); failure != nil {
+		// What could not be applied must not be skipped.
+		return nil, *failure
+	}
+	f.entries = f.entries[:0]
+	for _, l := range logs {
+		f.entries = append(f.entries, machine.Entry{
+			Index:         l.Index,
+			Term:          l.Term,
+			Configuration: l.Type == raft.LogConfiguration,
+			Data:          l.Data,
+		})
+	}
+	results, err := g.opts.Machine.Apply(f.entries)
+	clear(f.entries)
+	if err == nil && len(results) != len(logs) {
+		err = fmt.Errorf("%d answers to %d entries", len(results), len(logs))
+	}
+	if err != nil {
+		err = fmt.Errorf("group %v: apply entries from %d: %w", g.opts.ID, logs[0].Index, err)
+		g.fail(err)
+		return nil, err
+	}
+	return results, nil
+}
+
+// Apply implements raft.FSM. Raft uses ApplyBatch.
+func (f *fsm) Apply(l *raft.Log) any { return f.ApplyBatch([]*raft.Log{l})[0] }
+
+// Snapshot implements raft.FSM.
+func (f *fsm) Snapshot() (raft.FSMSnapshot, error) { return checkpointed{f.group}, nil }
+
+// Restore implements raft.FSM. Only a peer that received a snapshot through
+// raft would call it, and the transport lets none through.
+func (f *fsm) Restore(io.ReadCloser) error { panic("group: raft restores a snapshot") }

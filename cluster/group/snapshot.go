@@ -1,0 +1,150 @@
+package group
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"sync"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/roundtabledb/roundtable/storage/machine"
+)
+
+var (
+	errNoCheckpoint = errors.New("group: nothing makes the state durable")
+	errOutOfBand    = errors.New("group: snapshots are received out of band")
+)
+
+// snapshotStore shows raft the one snapshot that there is: the machine as it
+// stands. Listing it costs nothing, so raft starts from the applied index, and
+// opening it pins a consistent view that package host can send.
+type snapshotStore struct {
+	machine *machine.Partition
+	mu      struct {
+		sync.Mutex
+		open map[*Snapshot]struct{}
+	}
+}
+
+func newSnapshotStore(m *machine.Partition) *snapshotStore {
+	s := &snapshotStore{machine: m}
+	s.mu.open = make(map[*Snapshot]struct{})
+	return s
+}
+
+// List implements raft.SnapshotStore.
+func (s *snapshotStore) List() ([]*raft.SnapshotMeta, error) {
+	meta := s.machine.Meta()
+	if meta.AppliedIndex == 0 {
+		return nil, nil
+	}
+	return []*raft.SnapshotMeta{snapshotMeta(meta)}, nil
+}
+
+// Open implements raft.SnapshotStore. What it returns may be newer than what
+// List did: the log has every entry after it.
+func (s *snapshotStore) Open(string) (*raft.SnapshotMeta, io.ReadCloser, error) {
+	view, err := s.machine.Snapshot()
+	if err != nil {
+		return nil, nil, fmt.Errorf("group: open snapshot: %w", err)
+	}
+	snap := &Snapshot{Snapshot: view, store: s}
+	s.mu.Lock()
+	s.mu.open[snap] = struct{}{}
+	s.mu.Unlock()
+	return snapshotMeta(view.Meta()), snap, nil
+}
+
+// Create implements raft.SnapshotStore. Nothing is ever written to the sink.
+func (s *snapshotStore) Create(_ raft.SnapshotVersion, index, _ uint64, _ raft.Configuration, _ uint64, _ raft.Transport) (raft.SnapshotSink, error) {
+	return snapshotSink{id: snapshotID(index)}, nil
+}
+
+// find returns the open snapshot at an index.
+func (s *snapshotStore) find(index uint64) (*Snapshot, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for snap := range s.mu.open {
+		if snap.Meta().AppliedIndex == index {
+			return snap, true
+		}
+	}
+	return nil, false
+}
+
+// oldestOpen is the index at which the oldest open snapshot ends.
+func (s *snapshotStore) oldestOpen() (index uint64, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for snap := range s.mu.open {
+		if at := snap.Meta().AppliedIndex; !ok || at < index {
+			index, ok = at, true
+		}
+	}
+	return index, ok
+}
+
+// Snapshot is a consistent view of the machine that raft wants sent to a peer.
+// While it is open the log keeps every entry after it.
+type Snapshot struct {
+	*machine.Snapshot
+	store *snapshotStore
+	once  sync.Once
+}
+
+// Read implements io.Reader for raft, which never reads: the state travels out
+// of band.
+func (s *Snapshot) Read([]byte) (int, error) { return 0, io.EOF }
+
+// Close gives up the view.
+func (s *Snapshot) Close() error {
+	s.once.Do(func() {
+		s.store.mu.Lock()
+		delete(s.store.mu.open, s)
+		s.store.mu.Unlock()
+		s.Snapshot.Close()
+	})
+	return nil
+}
+
+// Opened returns the snapshot that raft has opened at an index and asks to be
+// sent, for as long as it asks.
+func (g *Group) Opened(index uint64) (*Snapshot, bool) { return g.snapshots.find(index) }
+
+func snapshotID(index uint64) string { return "applied-" + strconv.FormatUint(index, 10) }
+
+func snapshotMeta(m machine.Meta) *raft.SnapshotMeta {
+	return &raft.SnapshotMeta{
+		Version:            raft.SnapshotVersionMax,
+		ID:                 snapshotID(m.AppliedIndex),
+		Index:              m.AppliedIndex,
+		Term:               m.AppliedTerm,
+		Configuration:      raft.DecodeConfiguration(m.Config),
+		ConfigurationIndex: m.ConfigIndex,
+	}
+}
+
+type snapshotSink struct{ id string }
+
+func (s snapshotSink) ID() string                { return s.id }
+func (s snapshotSink) Write([]byte) (int, error) { return 0, errOutOfBand }
+func (s snapshotSink) Close() error              { return nil }
+func (s snapshotSink) Cancel() error             { return nil }
+
+// checkpointed is the raft.FSMSnapshot: there is nothing to write, only to
+// wait until what was applied is durable. Raft cuts the log after that.
+type checkpointed struct{ group *Group }
+
+func (c checkpointed) Persist(raft.SnapshotSink) error {
+	ctx, cancel := c.group.untilStopped(context.Background())
+	defer cancel()
+	if err := c.group.opts.Checkpoint(ctx); err != nil {
+		return fmt.Errorf("wait for a checkpoint: %w", err)
+	}
+	return nil
+}
+
+func (c checkpointed) Release() {}
