@@ -1,0 +1,283 @@
+package raftlog
+
+import (
+	"time"
+)
+
+const (
+	// maxFrameBytes is how much the committer puts in one frame while more
+	// waits. A larger change has a frame to itself.
+	maxFrameBytes = 4 << 20
+	// pieceBytes is the size of a piece of the cache.
+	pieceBytes = 256 << 10
+)
+
+// frame is a commit that is being built, in the free memory of a piece.
+type frame struct {
+	buf     []byte
+	seed    seed
+	segment uint32
+	offset  int64 // of buf in the segment
+	header  int   // where in buf the frame's header is
+	newSlot func() uint32
+
+	// effects are what the records will do once they are durable. places holds
+	// the locations that effects refer to.
+	effects []effect
+	places  []location
+}
+
+// add appends a record whose payload is at hand.
+func (f *frame) add(slot uint32, k kind, index uint64, payload []byte) {
+	f.buf = appendRecord(f.buf, f.seed, slot, k, index, payload)
+}
+
+// cut appends a record that deletes entries.
+func (f *frame) cut(g *GroupLog, k kind, index uint64, left span) {
+	f.add(g.slot, k, index, nil)
+	f.effects = append(f.effects, effect{kind: k, group: g, index: index})
+	g.staged = left
+}
+
+// place returns where the record is that begins at start and ends the buffer.
+func (f *frame) place(start int) location {
+	return location{f.segment, uint32(f.offset) + uint32(start), uint32(len(f.buf) - start)}
+}
+
+// committer makes changes durable. Its fields belong to its goroutine, and to
+// Open before that runs.
+type committer struct {
+	log      *Log
+	finished chan struct{} // closed when the goroutine has ended
+	watch    *time.Timer   // fails the log when a commit is stuck
+
+	segment *segment // the one being written
+	offset  int64    // of the next frame in it
+	limit   int64    // where the segment is full
+	number  uint64   // of the next frame
+	piece   *piece   // what the next frame is built in, if it fits
+	frame   frame
+	head    []byte // scratch
+	taken   []*request
+}
+
+func (c *committer) init(l *Log) {
+	c.log = l
+	c.number = 1
+	c.finished = make(chan struct{})
+	c.frame.newSlot = func() uint32 {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.mu.nextSlot++
+		return l.mu.nextSlot
+	}
+	stuck := l.options.StuckAfter
+	c.watch = time.AfterFunc(stuck, func() {
+		l.fail(broken("the disk of the log hangs: a commit has taken more than %v", stuck))
+	})
+	c.watch.Stop()
+}
+
+// run commits what waits until the log is closed or has failed.
+func (c *committer) run() {
+	defer close(c.finished)
+	for {
+		batch := c.take()
+		if batch == nil {
+			break
+		}
+		for len(batch) > 0 {
+			n := fits(batch)
+			if err := c.commit(batch[:n]); err != nil {
+				c.log.fail(err)
+				return
+			}
+			batch = batch[n:]
+		}
+	}
+	if c.log.usable() != nil {
+		return
+	}
+	if err := c.commit([]*request{{change: markClosed{}, done: make(chan error, 1)}}); err != nil {
+		c.log.fail(err)
+	}
+}
+
+// take waits for changes and returns all that wait; nil means that the log was
+// closed or has failed.
+func (c *committer) take() []*request {
+	l := c.log
+	for l.usable() == nil {
+		l.queue.Lock()
+		batch, closed := l.queue.waiting, l.queue.closed
+		if len(batch) > 0 {
+			l.queue.waiting, c.taken = c.taken[:0], batch
+		}
+		l.queue.Unlock()
+		if len(batch) > 0 {
+			return movesFirst(batch)
+		}
+		if closed {
+			return nil
+		}
+		select {
+		case <-l.wake:
+		case <-l.dead:
+		}
+	}
+	return nil
+}
+
+// movesFirst puts the cleaner's change, of which there is one at most, before
+// all others.
+func movesFirst(batch []*request) []*request {
+	for i, r := range batch {
+		if _, ok := r.change.(*moveEntries); ok {
+			copy(batch[1:], batch[:i])
+			batch[0] = r
+			break
+		}
+	}
+	return batch
+}
+
+// fits returns how many changes go in one frame, at least one.
+func fits(batch []*request) int {
+	bytes := batch[0].change.size()
+	for i, r := range batch[1:] {
+		bytes += r.change.size()
+		if bytes > maxFrameBytes {
+			return i + 1
+		}
+	}
+	return len(batch)
+}
+
+// commit makes changes durable and visible, and tells those who wait.
+func (c *committer) commit(batch []*request) error {
+	var bytes int64
+	for _, r := range batch {
+		bytes += r.change.size()
+	}
+	c.watch.Reset(c.log.options.StuckAfter)
+	defer c.watch.Stop()
+	if err := c.begin(bytes); err != nil {
+		return err
+	}
+	for i, r := range batch {
+		err := r.change.encode(&c.frame)
+		if err == errDestroyed {
+			batch[i] = nil
+			r.done <- err
+		} else if err != nil {
+			return err
+		}
+	}
+	if err := c.flush(); err != nil {
+		return err
+	}
+	for i, r := range batch {
+		if r != nil {
+			batch[i] = nil
+			r.done <- nil
+		}
+	}
+	return nil
+}
+
+// begin begins a frame with room for so many bytes of records, in the next
+// segment if the present one is full.
+func (c *committer) begin(bytes int64) error {
+	if c.offset+frameHeaderSize+bytes > c.limit && c.offset > 0 {
+		seg, err := c.log.allocator.take()
+		if err != nil {
+			return err
+		}
+		c.enter(seg)
+	}
+	f := &c.frame
+	if c.offset == 0 {
+		c.head = c.log.mu.appendHead(c.head[:0], c.segment.seed)
+		c.limit = max(c.log.options.SegmentBytes, 4*int64(len(c.head)))
+		c.reserve(segmentHeaderSize + frameHeaderSize + int64(len(c.head)) + bytes)
+		f.buf = appendSegmentHeader(f.buf, c.segment.seed, c.segment.number)
+	} else {
+		c.head = c.head[:0]
+		c.reserve(frameHeaderSize + bytes)
+	}
+	f.header = len(f.buf)
+	f.buf = append(f.buf, make([]byte, frameHeaderSize)...)
+	f.buf = append(f.buf, c.head...)
+	return nil
+}
+
+// enter goes on to a new segment.
+func (c *committer) enter(seg *segment) {
+	l := c.log
+	l.mu.Lock()
+	l.mu.segments = append(l.mu.segments, seg)
+	l.mu.Unlock()
+	c.segment, c.offset, c.piece = seg, 0, nil
+}
+
+// reserve readies the frame with room for so many bytes at the present offset.
+func (c *committer) reserve(bytes int64) {
+	if c.piece == nil || int64(cap(c.piece.data)-len(c.piece.data)) < bytes {
+		size := max(min(pieceBytes, c.log.options.SegmentBytes, c.log.options.CacheBytes), bytes)
+		c.piece = &piece{segment: c.segment.number, start: uint32(c.offset), data: make([]byte, 0, size)}
+		c.log.cache.add(c.piece)
+	}
+	f := &c.frame
+	f.buf = c.piece.data[len(c.piece.data):]
+	f.seed, f.segment, f.offset = c.segment.seed, c.segment.number, c.offset
+	clear(f.effects)
+	f.effects, f.places = f.effects[:0], f.places[:0]
+}
+
+// flush writes the frame, makes it durable, and lets its records take effect.
+// A frame with no records is written only if it is the first of its segment.
+func (c *committer) flush() error {
+	f, l := &c.frame, c.log
+	if len(f.buf) == f.header+frameHeaderSize && c.offset > 0 {
+		return nil
+	}
+	if len(f.buf) > cap(c.piece.data)-len(c.piece.data) {
+		panic("raftlog: a change is larger than it said")
+	}
+	sealFrame(f.buf[f.header:], f.seed, c.number)
+	if _, err := c.segment.file.WriteAt(f.buf, c.offset); err != nil {
+		return diskFailed(err)
+	}
+	if l.options.Sync {
+		if err := c.segment.file.Sync(); err != nil {
+			return diskFailed(err)
+		}
+	}
+	c.publish()
+	return nil
+}
+
+// publish lets the records of the frame take effect.
+func (c *committer) publish() {
+	f, l := &c.frame, c.log
+	l.cache.publish(c.piece, len(f.buf))
+	c.offset += int64(len(f.buf))
+	c.number++
+	l.stats.frames.Add(1)
+	l.stats.bytes.Add(uint64(len(f.buf)))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c.segment.used = c.offset
+	for _, e := range f.effects {
+		l.mu.apply(e)
+		switch e.kind {
+		case kindEntry:
+			l.stats.entries.Add(uint64(len(e.at)))
+		case kindMoved:
+			l.stats.moved.Add(1)
+		}
+	}
+	if l.mu.overdue() {
+		notify(l.cleaner.wake)
+	}
+}

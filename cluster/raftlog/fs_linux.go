@@ -1,0 +1,42 @@
+package raftlog
+
+import (
+	"errors"
+	"os"
+	"syscall"
+)
+
+// dataSync is fdatasync.
+func dataSync(f *os.File) error {
+	return control(f, "fdatasync", func(fd int) error { return syscall.Fdatasync(fd) })
+}
+
+// reserve reserves space for a file in one stretch, where the file system can.
+func reserve(f *os.File, size int64) error {
+	err := control(f, "fallocate", func(fd int) error { return syscall.Fallocate(fd, 0, 0, size) })
+	if errors.Is(err, syscall.EOPNOTSUPP) {
+		return nil
+	}
+	return err
+}
+
+// control calls the system with the file's descriptor, again if a signal
+// interrupts it.
+func control(f *os.File, what string, call func(fd int) error) error {
+	c, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = c.Control(func(fd uintptr) {
+		for {
+			if failed = call(int(fd)); failed != syscall.EINTR {
+				return
+			}
+		}
+	})
+	if err == nil && failed != nil {
+		err = &os.PathError{Op: what, Path: f.Name(), Err: failed}
+	}
+	return err
+}
