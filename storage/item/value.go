@@ -52,7 +52,7 @@ func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // UnmarshalText is ParseKind, for JSON.
 func (k *Kind) UnmarshalText(text []byte) error {
-	if *k = ParseKind(string(text)); *k == Invalid {
+	if *k = ParseKind(string(text)); *k == Invalid && len(text) > 0 {
 		return storage.Errorf(storage.Corrupt, "no type has the name %q", text)
 	}
 	return nil
