@@ -97,13 +97,19 @@ func (c *Command) flags() (flags byte) {
 
 // Decode reads what Append wrote, all of b. The result shares memory with b.
 func Decode(b []byte) (*Command, error) {
-	r := reader{rest: b}
-	c := &Command{}
-	r.command(c, false)
-	if err := r.end("command"); err != nil {
+	c := new(Command)
+	if err := DecodeInto(c, b); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// DecodeInto is Decode into memory of the caller's.
+func DecodeInto(c *Command, b []byte) error {
+	*c = Command{}
+	r := reader{rest: b}
+	r.command(c, false)
+	return r.end("command")
 }
 
 // command reads one command, an op of a transaction if nested.

@@ -21,8 +21,9 @@ const (
 	MaxItemSize = 409_600
 	// MaxTransactSize is DynamoDB's limit for all items of one transaction.
 	MaxTransactSize = 4 << 20
-	// MaxTransactOps is how many operations one transaction may have.
-	MaxTransactOps = 100
+	// MaxTransactOps is how many operations one transaction may have. The 100
+	// of DynamoDB's API are its own business: the catalog writes more at once.
+	MaxTransactOps = 10_000
 	// MaxKeySize bounds an encoded key. DynamoDB's longest keys, 2,048 and
 	// 1,024 bytes, stay below it however they are escaped.
 	MaxKeySize = 8 << 10

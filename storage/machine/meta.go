@@ -14,7 +14,7 @@ type Meta struct {
 	// Group is the partition's group; Table the ID of its table.
 	Group uint64
 	Table string
-	// Lo and Hi bound the keys of the partition: Lo ≤ key < Hi; a nil Hi is no
+	// Lo and Hi bound the keys of the partition: Lo ≤ key < Hi; an empty Hi is no
 	// bound.
 	Lo, Hi []byte
 
@@ -53,7 +53,7 @@ func (m *Meta) Append(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, m.Group)
 	dst = appendBytes(dst, []byte(m.Table))
 	dst = appendBytes(dst, m.Lo)
-	if m.Hi == nil {
+	if len(m.Hi) == 0 {
 		dst = append(dst, 0)
 	} else {
 		dst = appendBytes(append(dst, 1), m.Hi)
@@ -94,7 +94,7 @@ func DecodeMeta(b []byte) (Meta, error) {
 
 // Contains reports whether key is in the partition's range.
 func (m *Meta) Contains(key []byte) bool {
-	return string(key) >= string(m.Lo) && (m.Hi == nil || string(key) < string(m.Hi))
+	return string(key) >= string(m.Lo) && (len(m.Hi) == 0 || string(key) < string(m.Hi))
 }
 
 func appendBytes(dst, b []byte) []byte {
@@ -143,4 +143,10 @@ func (r *reader) uvarint() uint64 {
 	return n
 }
 
-func (r *reader) bytes() []byte { return r.take(r.uvarint()) }
+// bytes reads a length and as many bytes, nil for none.
+func (r *reader) bytes() []byte {
+	if b := r.take(r.uvarint()); len(b) > 0 {
+		return b
+	}
+	return nil
+}
