@@ -51,6 +51,14 @@ type Text struct {
 	Value string
 }
 
+// Or is the text, or another where it is absent.
+func (t Text) Or(absent string) string {
+	if t.Set {
+		return t.Value
+	}
+	return absent
+}
+
 // Int is an integer member that may be absent.
 type Int struct {
 	Set   bool
@@ -365,6 +373,20 @@ func (r *Reader) TextMap() map[string]string {
 		texts[name] = r.Text().Value
 	}
 	return texts
+}
+
+// Mark is where the next value begins. See Since.
+func (r *Reader) Mark() int {
+	r.peek()
+	return r.pos
+}
+
+// Since is the text from a mark to where the reader is.
+func (r *Reader) Since(mark int) []byte {
+	if r.err != nil {
+		return nil
+	}
+	return r.data[mark:r.pos]
 }
 
 // Raw reads any value and returns its text, nil where it is absent. The text

@@ -57,9 +57,24 @@ func (r *Reader) shape(v reflect.Value) {
 		v.SetInt(int64(int32(r.Int("Integer").Value)))
 	case reflect.Int64:
 		v.SetInt(r.Int("Long").Value)
+	case reflect.Float64:
+		v.SetFloat(r.float())
 	default:
 		panic(fmt.Sprintf("awsjson: no member of a request is a %s", v.Type()))
 	}
+}
+
+func (r *Reader) float() float64 {
+	if c := r.peek(); c != '-' && (c < '0' || c > '9') {
+		r.scalar("Double", false)
+		return 0
+	}
+	r.atValue = false
+	f, err := strconv.ParseFloat(string(r.number()), 64)
+	if err != nil && r.err == nil {
+		r.malformed()
+	}
+	return f
 }
 
 func (r *Reader) shapeStruct(v reflect.Value) {

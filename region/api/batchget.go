@@ -1,0 +1,313 @@
+package api
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/roundtabledb/roundtable/cluster/catalog"
+	"github.com/roundtabledb/roundtable/region/awsjson"
+	"github.com/roundtabledb/roundtable/storage/expr"
+	"github.com/roundtabledb/roundtable/storage/item"
+)
+
+const (
+	// maxBatchGets is how many items a BatchGetItem may ask for.
+	maxBatchGets = 100
+	// maxBatchGetBytes is how many bytes of items it answers with.
+	maxBatchGetBytes = 16 << 20
+	// batchGetters is how many items are read at a time.
+	batchGetters = 16
+)
+
+// batchGetTable is the keys of one table.
+type batchGetTable struct {
+	name       string
+	keys       []attributes
+	consistent awsjson.Flag
+	expressions
+	legacy
+	// rest is the members but for Keys as they came, for UnprocessedKeys.
+	rest []rawMember
+
+	table      *catalog.Table
+	projection *expr.Projection
+}
+
+type rawMember struct {
+	name string
+	text []byte
+}
+
+type batchGetRequest struct {
+	tables   []batchGetTable
+	capacity awsjson.Text
+}
+
+func readBatchGetRequest(body []byte) (*batchGetRequest, error) {
+	in := new(batchGetRequest)
+	r := awsjson.NewReader(body)
+	for r.Struct("BatchGetItemInput") {
+		switch string(r.Name()) {
+		case "RequestItems":
+			for r.Map("KeysAndAttributes") {
+				in.tables = append(in.tables, readBatchGetTable(r))
+			}
+		case "ReturnConsumedCapacity":
+			in.capacity = r.Text()
+		default:
+			r.Skip()
+		}
+	}
+	slices.SortFunc(in.tables, func(a, b batchGetTable) int { return strings.Compare(a.name, b.name) })
+	return in, r.End()
+}
+
+func readBatchGetTable(r *awsjson.Reader) batchGetTable {
+	t := batchGetTable{name: string(r.Name())}
+	for r.Struct("KeysAndAttributes") {
+		name := string(r.Name())
+		if name == "Keys" {
+			for r.List() {
+				k := readAttributes(r)
+				if !k.set {
+					k.item = item.Encode(item.Item{})
+				}
+				t.keys = append(t.keys, k)
+			}
+			continue
+		}
+		start := r.Mark()
+		switch {
+		case name == "ConsistentRead":
+			t.consistent = r.Flag()
+		case t.expressions.read(r), t.legacy.read(r):
+		default:
+			r.Skip()
+			continue
+		}
+		t.rest = append(t.rest, rawMember{name: name, text: r.Since(start)})
+	}
+	return t
+}
+
+// check is what DynamoDB checks before it looks for the tables.
+func (in *batchGetRequest) check() error {
+	if len(in.tables) == 0 {
+		return awsjson.Validationf("The requestItems parameter is required for BatchGetItem")
+	}
+	var c constraints
+	c.enum(in.capacity, "returnConsumedCapacity", returnConsumedCapacity)
+	total := 0
+	for _, t := range in.tables {
+		total += len(t.keys)
+		c.batchTable(t.name)
+		c.attributesToGet(t.attributesToGet)
+		if n := len(t.keys); n == 0 || n > maxBatchGets {
+			rule := "greater than or equal to 1"
+			if n > 0 {
+				rule = "less than or equal to 100"
+			}
+			c.broken = append(c.broken, "Value at 'RequestItems."+t.name+".member.Keys' failed to satisfy constraint: Member must have length "+rule)
+		}
+	}
+	if err := c.err(); err != nil {
+		return err
+	}
+	if total > maxBatchGets {
+		return awsjson.Validationf("Too many items requested for the BatchGetItem call")
+	}
+	for i := range in.tables {
+		if err := in.tables[i].check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *batchGetTable) check() (err error) {
+	err = t.expressions.check(
+		[]parameter{{"ProjectionExpression", t.expressions.projection.Set}},
+		[]parameter{{"AttributesToGet", t.attributesToGet != nil}},
+	)
+	if err != nil {
+		return err
+	}
+	for _, k := range t.keys {
+		if k.invalid != nil {
+			return k.invalid
+		}
+	}
+	t.projection, err = parseProjection(&t.expressions, t.attributesToGet)
+	return err
+}
+
+// batchGet is the reading of one item.
+type batchGet struct {
+	part  *batchGetTable
+	raw   item.Encoded // the key, as an item
+	key   []byte
+	found item.Encoded
+	size  int
+	err   error
+}
+
+// batchGets finds the tables and the keys, in the order of the request.
+func (a *API) batchGets(in *batchGetRequest) ([]batchGet, error) {
+	var gets []batchGet
+	seen := map[string]bool{}
+	for i := range in.tables {
+		part := &in.tables[i]
+		var err error
+		if part.table, err = a.table(part.name); err != nil {
+			return nil, err
+		}
+		for _, k := range part.keys {
+			key, err := requestKey(&part.table.Table, k.item)
+			if err != nil {
+				return nil, err
+			}
+			id := part.table.ID + "/" + string(key)
+			if seen[id] {
+				return nil, awsjson.Validationf("Provided list of item keys contains duplicates")
+			}
+			seen[id] = true
+			gets = append(gets, batchGet{part: part, raw: k.item, key: key})
+		}
+	}
+	return gets, nil
+}
+
+func (a *API) batchGetItem(ctx context.Context, r *awsjson.Request, dst []byte) ([]byte, error) {
+	in, err := readBatchGetRequest(r.Body)
+	if err != nil {
+		return dst, err
+	}
+	if err := in.check(); err != nil {
+		return dst, err
+	}
+	gets, err := a.batchGets(in)
+	if err != nil {
+		return dst, err
+	}
+	a.getAll(ctx, gets)
+	unprocessed, err := cutOff(gets)
+	if err != nil {
+		return dst, err
+	}
+	return in.answer(dst, gets, unprocessed)
+}
+
+// getAll reads items, several at a time.
+func (a *API) getAll(ctx context.Context, gets []batchGet) {
+	var wg sync.WaitGroup
+	workers := min(batchGetters, len(gets))
+	for first := range workers {
+		wg.Go(func() {
+			for i := first; i < len(gets); i += workers {
+				g := &gets[i]
+				g.found, g.err = a.store.Get(ctx, g.part.table, g.key, g.part.consistent.Value)
+				if g.err == nil && g.found != nil {
+					g.size, g.err = g.found.Size()
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// cutOff says which items the answer leaves for another request: those that
+// could not be read, and those beyond its greatest size. It is an error when
+// that is all of them.
+func cutOff(gets []batchGet) ([]bool, error) {
+	unprocessed := make([]bool, len(gets))
+	left, bytes := 0, 0
+	for i, g := range gets {
+		if g.err != nil {
+			if !canRetry(g.err) || left == len(gets)-1 {
+				return nil, g.err
+			}
+			unprocessed[i] = true
+			left++
+			continue
+		}
+		if bytes += g.size; bytes > maxBatchGetBytes {
+			unprocessed[i] = true
+			left++
+		}
+	}
+	return unprocessed, nil
+}
+
+func (in *batchGetRequest) answer(dst []byte, gets []batchGet, unprocessed []bool) ([]byte, error) {
+	w := writer{b: dst}
+	w.begin()
+	w.member("Responses")
+	w.begin()
+	units := make([]float64, len(in.tables))
+	at := 0
+	for i, t := range in.tables {
+		w.table(t.name)
+		w.b = append(w.b, '[')
+		first := true
+		for range t.keys {
+			g := &gets[at]
+			if !unprocessed[at] {
+				units[i] += readUnits(g.size, t.consistent.Value)
+			}
+			at++
+			if unprocessed[at-1] || g.found == nil {
+				continue
+			}
+			if !first {
+				w.b = append(w.b, ',')
+			}
+			first = false
+			var err error
+			if w.b, err = appendProjected(w.b, g.found, t.projection); err != nil {
+				return dst, err
+			}
+		}
+		w.b = append(w.b, ']')
+	}
+	w.end()
+	in.unprocessed(&w, gets, unprocessed)
+	w.consumedByTable(in.capacity, len(in.tables), func(i int) (string, float64) { return in.tables[i].table.Name, units[i] })
+	w.end()
+	return w.b, nil
+}
+
+// unprocessed writes UnprocessedKeys: a RequestItems for the next request.
+func (in *batchGetRequest) unprocessed(w *writer, gets []batchGet, unprocessed []bool) {
+	w.member("UnprocessedKeys")
+	w.begin()
+	at := 0
+	for _, t := range in.tables {
+		open := false
+		for range t.keys {
+			if unprocessed[at] {
+				if !open {
+					w.table(t.name)
+					w.begin()
+					w.member("Keys")
+					w.b = append(w.b, '[')
+					open = true
+				} else {
+					w.b = append(w.b, ',')
+				}
+				w.b = awsjson.AppendItem(w.b, gets[at].raw)
+			}
+			at++
+		}
+		if open {
+			w.b = append(w.b, ']')
+			for _, m := range t.rest {
+				w.member(m.name)
+				w.b = append(w.b, m.text...)
+			}
+			w.end()
+		}
+	}
+	w.end()
+}

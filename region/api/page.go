@@ -1,0 +1,403 @@
+package api
+
+import (
+	"context"
+
+	"github.com/roundtabledb/roundtable/cluster/catalog"
+	"github.com/roundtabledb/roundtable/region/awsjson"
+	"github.com/roundtabledb/roundtable/region/query"
+	"github.com/roundtabledb/roundtable/storage"
+	"github.com/roundtabledb/roundtable/storage/expr"
+	"github.com/roundtabledb/roundtable/storage/machine"
+	"github.com/roundtabledb/roundtable/storage/schema"
+)
+
+// maxPageBytes is how many bytes of items a Query or Scan evaluates at a time.
+const maxPageBytes = 1 << 20
+
+// pageRequest is a request of Query or Scan.
+type pageRequest struct {
+	table, index   awsjson.Text
+	consistent     awsjson.Flag
+	selects        awsjson.Text
+	limit          awsjson.Int
+	startKey       attributes
+	forward        awsjson.Flag // Query
+	segment, total awsjson.Int  // Scan
+	capacity       awsjson.Text
+
+	expressions
+	legacy
+}
+
+func readPageRequest(body []byte, class string) (*pageRequest, error) {
+	in := new(pageRequest)
+	r := awsjson.NewReader(body)
+	for r.Struct(class) {
+		switch string(r.Name()) {
+		case "TableName":
+			in.table = r.Text()
+		case "IndexName":
+			in.index = r.Text()
+		case "ConsistentRead":
+			in.consistent = r.Flag()
+		case "Select":
+			in.selects = r.Text()
+		case "Limit":
+			in.limit = r.Int("Integer")
+		case "ExclusiveStartKey":
+			in.startKey = readAttributes(r)
+		case "ScanIndexForward":
+			in.forward = r.Flag()
+		case "Segment":
+			in.segment = r.Int("Integer")
+		case "TotalSegments":
+			in.total = r.Int("Integer")
+		case "ReturnConsumedCapacity":
+			in.capacity = r.Text()
+		default:
+			if !in.expressions.read(r) && !in.legacy.read(r) {
+				r.Skip()
+			}
+		}
+	}
+	return in, r.End()
+}
+
+// check is what DynamoDB checks first of both operations.
+func (in *pageRequest) check() error {
+	if err := checkTableName(in.table); err != nil {
+		return err
+	}
+	var c constraints
+	c.name(in.index, "indexName", 3)
+	c.atLeast(in.limit, "limit", 1)
+	c.enum(in.capacity, "returnConsumedCapacity", returnConsumedCapacity)
+	c.enum(in.selects, "select", selects)
+	c.enum(in.conditionalOperator, "conditionalOperator", conditionalOperators)
+	c.attributesToGet(in.attributesToGet)
+	return c.err()
+}
+
+// checkSelect checks Select against what else says which attributes are wanted.
+func (in *pageRequest) checkSelect() error {
+	list := ""
+	switch {
+	case in.projection.Set:
+		list = "ProjectionExpression"
+	case in.attributesToGet != nil:
+		list = "AttributesToGet"
+	}
+	switch s := in.selects.Value; {
+	case s == "ALL_PROJECTED_ATTRIBUTES" && !in.index.Set:
+		return awsjson.Validationf("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
+	case s == "SPECIFIC_ATTRIBUTES" && list == "":
+		return awsjson.Validationf("Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES")
+	case in.selects.Set && s != "SPECIFIC_ATTRIBUTES" && list != "":
+		return awsjson.Validationf("Cannot specify the %s when choosing to get %s", list, s)
+	}
+	return nil
+}
+
+func (a *API) query(ctx context.Context, r *awsjson.Request, dst []byte) ([]byte, error) {
+	in, err := readPageRequest(r.Body, "QueryInput")
+	if err != nil {
+		return dst, err
+	}
+	condition, page, err := in.queryPage()
+	if err != nil {
+		return dst, err
+	}
+	t, err := a.pagedTable(in)
+	if err != nil {
+		return dst, err
+	}
+	keys, err := in.queryRange(&t.Table, condition)
+	if err != nil {
+		return dst, err
+	}
+	if err := checkFilter(&t.Table, page.Filter); err != nil {
+		return dst, err
+	}
+	return a.page(ctx, in, t, keys, page, dst)
+}
+
+// queryPage checks a Query as far as that goes without its table, and returns
+// its key condition and what else the page depends on.
+func (in *pageRequest) queryPage() (*expr.KeyCondition, machine.PageRequest, error) {
+	var page machine.PageRequest
+	if err := in.check(); err != nil {
+		return nil, page, err
+	}
+	err := in.expressions.check(
+		[]parameter{
+			{"ProjectionExpression", in.projection.Set},
+			{"FilterExpression", in.expressions.filter.Set},
+			{"KeyConditionExpression", in.expressions.keyCondition.Set},
+		},
+		[]parameter{
+			{"AttributesToGet", in.attributesToGet != nil},
+			{"QueryFilter", in.legacy.filter != nil},
+			{"ConditionalOperator", in.conditionalOperator.Set},
+			{"KeyConditions", in.keyConditions != nil && in.expressions.keyCondition.Set},
+		},
+	)
+	if err != nil {
+		return nil, page, err
+	}
+	if in.startKey.invalid != nil {
+		return nil, page, startKeyError(in.startKey.invalid)
+	}
+	if !in.expressions.keyCondition.Set && in.keyConditions == nil {
+		return nil, page, awsjson.Validationf("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
+	}
+	b, err := in.bindings()
+	if err != nil {
+		return nil, page, err
+	}
+	var condition *expr.KeyCondition
+	if in.keyConditions != nil {
+		condition, err = keyConditions(in.keyConditions)
+	} else {
+		condition, err = expr.ParseKeyCondition(in.expressions.keyCondition.Value, b)
+	}
+	if err != nil {
+		return nil, page, err
+	}
+	if err := in.parsePage(&page, b); err != nil {
+		return nil, page, err
+	}
+	page.Reverse = in.forward.Set && !in.forward.Value
+	return condition, page, nil
+}
+
+// parsePage parses what both operations have: a filter and a projection.
+func (in *pageRequest) parsePage(page *machine.PageRequest, b *expr.Bindings) (err error) {
+	switch {
+	case in.expressions.filter.Set:
+		page.Filter, err = expr.ParseFilter(in.expressions.filter.Value, b)
+	case in.legacy.filter != nil:
+		page.Filter, err = in.legacy.filterCondition()
+	}
+	if err != nil {
+		return err
+	}
+	switch {
+	case in.projection.Set:
+		page.Projection, err = expr.ParseProjection(in.projection.Value, b)
+	case in.attributesToGet != nil:
+		page.Projection, err = projectAttributes(in.attributesToGet)
+	}
+	if err != nil {
+		return err
+	}
+	page.Limit = int(in.limit.Value)
+	page.MaxBytes = maxPageBytes
+	page.CountOnly = in.selects.Value == "COUNT"
+	if err := b.Unused(); err != nil {
+		return err
+	}
+	return in.checkSelect()
+}
+
+// pagedTable finds the table of a Query or Scan.
+func (a *API) pagedTable(in *pageRequest) (*catalog.Table, error) {
+	t, err := a.table(in.table.Value)
+	if err == nil && in.index.Set {
+		return nil, awsjson.Validationf("The table does not have the specified index: %s", in.index.Value)
+	}
+	return t, err
+}
+
+// queryRange is the keys that a Query has still to look at.
+func (in *pageRequest) queryRange(t *schema.Table, condition *expr.KeyCondition) (query.Range, error) {
+	partition, sort := expr.KeyName(t.Partition), expr.KeyName{}
+	if t.Sort != nil {
+		sort = expr.KeyName(*t.Sort)
+	}
+	value, term, err := condition.Split(partition, sort)
+	if err != nil {
+		return query.Range{}, err
+	}
+	keys, err := query.Keys(t, value, term)
+	if err != nil || !in.startKey.set {
+		return keys, err
+	}
+	start, err := in.encodeStartKey(t)
+	if err != nil {
+		return query.Range{}, err
+	}
+	whole, err := query.Keys(t, value, nil)
+	if err != nil {
+		return query.Range{}, err
+	}
+	switch {
+	case !whole.Contains(start):
+		return query.Range{}, awsjson.Validationf("The provided starting key is outside query boundaries based on provided conditions")
+	case !keys.Contains(start):
+		return query.Range{}, awsjson.Validationf("The provided starting key does not match the range key predicate")
+	}
+	return keys.After(start, in.forward.Set && !in.forward.Value), nil
+}
+
+func (in *pageRequest) encodeStartKey(t *schema.Table) ([]byte, error) {
+	key, err := requestKey(t, in.startKey.item)
+	if err != nil {
+		return nil, startKeyError(err)
+	}
+	return key, nil
+}
+
+// startKeyError is the error for an ExclusiveStartKey with something wrong.
+func startKeyError(err error) error {
+	return awsjson.Validationf("The provided starting key is invalid: %s", awsjson.ExceptionOf(err).Message)
+}
+
+// checkFilter refuses a filter of a Query that looks at key attributes: they
+// belong into the key condition.
+func checkFilter(t *schema.Table, filter *expr.Condition) error {
+	if filter == nil {
+		return nil
+	}
+	for _, path := range filter.Paths() {
+		name := path[0].Name
+		if name == t.Partition.Name || t.Sort != nil && name == t.Sort.Name {
+			return awsjson.Validationf("Filter Expression can only contain non-primary key attributes: Primary key attribute: %s", name)
+		}
+	}
+	return nil
+}
+
+func (a *API) scan(ctx context.Context, r *awsjson.Request, dst []byte) ([]byte, error) {
+	in, err := readPageRequest(r.Body, "ScanInput")
+	if err != nil {
+		return dst, err
+	}
+	page, err := in.scanPage()
+	if err != nil {
+		return dst, err
+	}
+	t, err := a.pagedTable(in)
+	if err != nil {
+		return dst, err
+	}
+	keys, err := in.scanRange(&t.Table)
+	if err != nil {
+		return dst, err
+	}
+	return a.page(ctx, in, t, keys, page, dst)
+}
+
+// scanPage checks a Scan as far as that goes without its table.
+func (in *pageRequest) scanPage() (machine.PageRequest, error) {
+	var page machine.PageRequest
+	if err := in.check(); err != nil {
+		return page, err
+	}
+	if err := in.checkSegments(); err != nil {
+		return page, err
+	}
+	err := in.expressions.check(
+		[]parameter{
+			{"ProjectionExpression", in.projection.Set},
+			{"FilterExpression", in.expressions.filter.Set},
+		},
+		[]parameter{
+			{"AttributesToGet", in.attributesToGet != nil},
+			{"ScanFilter", in.legacy.filter != nil},
+			{"ConditionalOperator", in.conditionalOperator.Set},
+		},
+	)
+	if err != nil {
+		return page, err
+	}
+	if in.startKey.invalid != nil {
+		return page, startKeyError(in.startKey.invalid)
+	}
+	b, err := in.bindings()
+	if err != nil {
+		return page, err
+	}
+	return page, in.parsePage(&page, b)
+}
+
+func (in *pageRequest) checkSegments() error {
+	var c constraints
+	c.atLeast(in.segment, "segment", 0)
+	c.atMost(in.segment, "segment", query.MaxSegments-1)
+	c.atLeast(in.total, "totalSegments", 1)
+	c.atMost(in.total, "totalSegments", query.MaxSegments)
+	if err := c.err(); err != nil {
+		return err
+	}
+	switch {
+	case in.segment.Set && !in.total.Set:
+		return awsjson.Validationf("The TotalSegments parameter is required but was not present in the request when Segment parameter is present")
+	case in.total.Set && !in.segment.Set:
+		return awsjson.Validationf("The Segment parameter is required but was not present in the request when parameter TotalSegments is present")
+	case in.total.Set && in.segment.Value >= in.total.Value:
+		return awsjson.Validationf("The Segment parameter is zero-based and must be less than parameter TotalSegments: "+
+			"Segment: %d is not less than TotalSegments: %d", in.segment.Value, in.total.Value)
+	}
+	return nil
+}
+
+// scanRange is the keys that a Scan has still to look at.
+func (in *pageRequest) scanRange(t *schema.Table) (query.Range, error) {
+	var keys query.Range
+	if in.total.Set {
+		keys = query.Segment(int(in.segment.Value), int(in.total.Value))
+	}
+	if !in.startKey.set {
+		return keys, nil
+	}
+	start, err := in.encodeStartKey(t)
+	if err != nil {
+		return keys, err
+	}
+	if !keys.Contains(start) {
+		return keys, awsjson.Validationf("The provided starting key is invalid: Invalid ExclusiveStartKey. "+
+			"Please use ExclusiveStartKey with correct Segment. TotalSegments: %d Segment: %d", in.total.Value, in.segment.Value)
+	}
+	return keys.After(start, false), nil
+}
+
+// page reads a page and writes the answer.
+func (a *API) page(ctx context.Context, in *pageRequest, t *catalog.Table, keys query.Range, req machine.PageRequest, dst []byte) ([]byte, error) {
+	var found machine.Page
+	if !keys.Empty() {
+		var err error
+		req.Lo, req.Hi = keys.Lo, keys.Hi
+		if found, err = a.store.Page(ctx, t, req, in.consistent.Value); err != nil {
+			return dst, err
+		}
+	}
+	w := writer{b: dst}
+	w.begin()
+	w.number("Count", found.Count)
+	if !req.CountOnly {
+		w.member("Items")
+		w.b = append(w.b, '[')
+		for i, e := range found.Items {
+			if i > 0 {
+				w.b = append(w.b, ',')
+			}
+			w.b = awsjson.AppendItem(w.b, e)
+		}
+		w.b = append(w.b, ']')
+	}
+	if found.More {
+		if found.Last == nil {
+			return dst, storage.Errorf(storage.Internal, "a page has more but no last key")
+		}
+		last, err := t.DecodeKey(found.Last)
+		if err != nil {
+			return dst, err
+		}
+		w.key("LastEvaluatedKey", last)
+	}
+	w.number("ScannedCount", found.Scanned)
+	w.consumed(in.capacity, t.Name, readUnits(found.ScannedBytes, in.consistent.Value))
+	w.end()
+	return w.b, nil
+}

@@ -1,0 +1,98 @@
+package api
+
+import (
+	"context"
+
+	"github.com/roundtabledb/roundtable/region/awsjson"
+	"github.com/roundtabledb/roundtable/storage/expr"
+	"github.com/roundtabledb/roundtable/storage/item"
+)
+
+func (a *API) getItem(ctx context.Context, r *awsjson.Request, dst []byte) ([]byte, error) {
+	in, err := readItemRequest(r.Body, "GetItemInput")
+	if err != nil {
+		return dst, err
+	}
+	projection, err := in.get()
+	if err != nil {
+		return dst, err
+	}
+	t, err := a.table(in.table.Value)
+	if err != nil {
+		return dst, err
+	}
+	key, err := requestKey(&t.Table, in.key.item)
+	if err != nil {
+		return dst, err
+	}
+	consistent := in.consistent.Value
+	found, err := a.store.Get(ctx, t, key, consistent)
+	if err != nil {
+		return dst, err
+	}
+	size := 0
+	if found != nil {
+		if size, err = found.Size(); err != nil {
+			return dst, err
+		}
+	}
+	w := writer{b: dst}
+	w.begin()
+	if found != nil {
+		w.member("Item")
+		if w.b, err = appendProjected(w.b, found, projection); err != nil {
+			return dst, err
+		}
+	}
+	w.consumed(in.capacity, t.Name, readUnits(size, consistent))
+	w.end()
+	return w.b, nil
+}
+
+// get checks a GetItem and returns its projection, nil for all attributes.
+func (in *itemRequest) get() (*expr.Projection, error) {
+	if err := in.check(false); err != nil {
+		return nil, err
+	}
+	err := in.expressions.check(
+		[]parameter{{"ProjectionExpression", in.projection.Set}},
+		[]parameter{{"AttributesToGet", in.attributesToGet != nil}},
+	)
+	if err != nil {
+		return nil, err
+	}
+	if in.key.invalid != nil {
+		return nil, in.key.invalid
+	}
+	return parseProjection(&in.expressions, in.attributesToGet)
+}
+
+// parseProjection parses the projection of a request that has no other
+// expressions. It is nil for all attributes.
+func parseProjection(x *expressions, attributesToGet []string) (*expr.Projection, error) {
+	if attributesToGet != nil {
+		return projectAttributes(attributesToGet)
+	}
+	b, err := x.bindings()
+	if err != nil || !x.projection.Set {
+		return nil, err
+	}
+	p, err := expr.ParseProjection(x.projection.Value, b)
+	if err != nil {
+		return nil, err
+	}
+	return p, b.Unused()
+}
+
+// appendProjected appends an item's attributes as far as p, if there is one,
+// names them.
+func appendProjected(dst []byte, e item.Encoded, p *expr.Projection) ([]byte, error) {
+	if p == nil {
+		return awsjson.AppendItem(dst, e), nil
+	}
+	it, err := e.Decode()
+	if err != nil {
+		return dst, err
+	}
+	return awsjson.AppendItem(dst, item.Encode(p.Apply(it))), nil
+}

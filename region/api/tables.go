@@ -1,0 +1,120 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"github.com/roundtabledb/roundtable/cluster/catalog"
+	"github.com/roundtabledb/roundtable/region/awsjson"
+	"github.com/roundtabledb/roundtable/storage"
+)
+
+// maxTableNames is how many names ListTables answers with at most.
+const maxTableNames = 100
+
+// tableOf finds the table that an operation on tables names.
+func (a *API) tableOf(name *string) (*catalog.Table, error) {
+	if name == nil {
+		return nil, awsjson.Validationf("The parameter 'TableName' is required but was not present in the request")
+	}
+	if err := checkTableName(text(name)); err != nil {
+		return nil, err
+	}
+	t, ok := a.store.Table(tableName(*name))
+	if !ok {
+		return nil, tableNotFound(tableName(*name))
+	}
+	return t, nil
+}
+
+func tableNotFound(name string) error {
+	return storage.Errorf(storage.ResourceNotFound, "Requested resource not found: Table: %s not found", name)
+}
+
+func (a *API) describeTable(_ context.Context, in *dynamodb.DescribeTableInput) (*dynamodb.DescribeTableOutput, error) {
+	t, err := a.tableOf(in.TableName)
+	if err != nil {
+		return nil, err
+	}
+	return &dynamodb.DescribeTableOutput{Table: a.describe(t)}, nil
+}
+
+func (a *API) listTables(_ context.Context, in *dynamodb.ListTablesInput) (*dynamodb.ListTablesOutput, error) {
+	var c constraints
+	limit := maxTableNames
+	if in.Limit != nil {
+		n := int64(*in.Limit)
+		c.atLeast(integer(&n), "limit", 1)
+		c.atMost(integer(&n), "limit", maxTableNames)
+		limit = int(n)
+	}
+	c.name(text(in.ExclusiveStartTableName), "exclusiveStartTableName", 3)
+	if err := c.err(); err != nil {
+		return nil, err
+	}
+	names := a.tables.TableNames()
+	if in.ExclusiveStartTableName != nil {
+		at, found := slices.BinarySearch(names, *in.ExclusiveStartTableName)
+		if found {
+			at++
+		}
+		names = names[at:]
+	}
+	out := &dynamodb.ListTablesOutput{TableNames: []string{}}
+	out.TableNames = append(out.TableNames, names[:min(limit, len(names))]...)
+	if len(names) > limit {
+		out.LastEvaluatedTableName = aws.String(names[limit-1])
+	}
+	return out, nil
+}
+
+func (a *API) deleteTable(ctx context.Context, in *dynamodb.DeleteTableInput) (*dynamodb.DeleteTableOutput, error) {
+	t, err := a.tableOf(in.TableName)
+	if err != nil {
+		return nil, err
+	}
+	// What is decided on is the record that is changed, not the one this node
+	// happened to have: a table's protection must hold at once.
+	t, err = a.tables.UpdateTable(ctx, t.Name, func(t *catalog.Table) error {
+		if err := idle(t); err != nil {
+			return err
+		}
+		if t.DeletionProtection {
+			return awsjson.Validationf("Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.")
+		}
+		t.Status = catalog.Deleting
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &dynamodb.DeleteTableOutput{TableDescription: a.describe(t)}, nil
+}
+
+// idle refuses to change a table that is being changed.
+func idle(t *catalog.Table) error {
+	var being string
+	switch t.Status {
+	case catalog.Active:
+		return nil
+	case catalog.Creating:
+		being = "created"
+	case catalog.Deleting:
+		being = "deleted"
+	default:
+		being = "updated"
+	}
+	return storage.Errorf(storage.ResourceInUse, "Attempt to change a resource which is still in use: Table is being %s: %s", being, t.Name)
+}
+
+// arn is a table's Amazon Resource Name.
+func (a *API) arn(table string) string { return a.arnIn(a.region, table) }
+
+func (a *API) arnIn(region, table string) string {
+	return fmt.Sprintf("arn:aws:dynamodb:%s:%s:table/%s", cmp.Or(region, "local"), a.account, table)
+}
