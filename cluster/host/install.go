@@ -133,10 +133,11 @@ func (h *Host) receiveSnapshot(ctx context.Context, _ cluster.NodeID, header []b
 	if err != nil {
 		return nil, fmt.Errorf("host: receive snapshot of group %v: %w", o.group, err)
 	}
-	defer h.sweeps.wake() // after Abort, or for what was replaced
+	defer h.sweeps.wake() // for what was replaced or, after Abort, what came
+	defer installer.Abort()
 	answer, err := h.receive(o, s, g, installer, next)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("host: receive snapshot of group %v: %w", o.group, err), installer.Abort())
+		return nil, fmt.Errorf("host: receive snapshot of group %v: %w", o.group, err)
 	}
 	return answer, nil
 }
@@ -149,7 +150,7 @@ func (h *Host) receive(o offer, s *slot, g *group.Group, installer *machine.Inst
 	}
 	needed, answer, err := judge(o, installer.Meta(), g.Machine().Meta(), log)
 	if err != nil || !needed {
-		return answer, errors.Join(err, installer.Abort())
+		return answer, err
 	}
 	for {
 		chunk, err := next()

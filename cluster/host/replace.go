@@ -27,9 +27,6 @@ func (h *Host) replace(o offer, g *group.Group, log *raftlog.GroupLog, installer
 	if err == nil && needed {
 		answer, err = h.swap(o, g, log, installer)
 	}
-	if !needed {
-		err = errors.Join(err, installer.Abort())
-	}
 	return answer, errors.Join(err, h.restart(o.group, g))
 }
 
