@@ -1,0 +1,78 @@
+package node
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/roundtabledb/roundtable/cluster"
+	"github.com/roundtabledb/roundtable/cluster/catalog"
+	"github.com/roundtabledb/roundtable/cluster/host"
+)
+
+// reconcileEvery is how often a node compares what it holds with what the
+// catalog gives it, besides at every change.
+const reconcileEvery = time.Second
+
+// reconcile makes this node hold the peers that the catalog gives it, and the
+// groups that it leads have the members that the catalog gives them.
+func (n *Node) reconcile() {
+	for n.ctx.Err() == nil {
+		changed := n.catalog.Changed()
+		s := n.catalog.State()
+		n.createPeers(s)
+		n.destroyPeers(s)
+		for _, g := range n.host.Groups() {
+			n.changeMembers(s, g)
+		}
+		if p, ok := s.Groups[cluster.CatalogGroup]; ok {
+			_ = n.noteCatalog(p.Peers) // an error is fatal and has been reported
+		}
+		n.await(changed, reconcileEvery)
+	}
+}
+
+// createPeers creates the peers that this node should hold and does not.
+func (n *Node) createPeers(s *catalog.State) {
+	for id, p := range s.Groups {
+		peer, ok := p.PeerOn(n.config.ID)
+		if !ok {
+			continue
+		}
+		if _, ok := n.host.Group(id); ok {
+			continue
+		}
+		if err := n.createPeer(p, peer); err != nil && n.ctx.Err() == nil {
+			n.logger.Warn("cannot create a peer, will try again", "group", id, "peer", peer, "error", err)
+		}
+	}
+}
+
+func (n *Node) createPeer(p *catalog.Partition, peer cluster.PeerID) error {
+	if slices.Contains(p.Birth, peer) {
+		return n.host.Create(host.Birth{Group: p.Group, Table: p.TableID, Lo: p.Lo, Hi: p.Hi, Peers: p.Birth})
+	}
+	return n.host.CreateEmpty(p.Group, peer)
+}
+
+// destroyPeers destroys the peers that this node holds and should not. That
+// cannot be taken back, so the leader of the catalog has the last word.
+func (n *Node) destroyPeers(s *catalog.State) {
+	if s.Revision == 0 {
+		return
+	}
+	for _, g := range n.host.Groups() {
+		if p, ok := s.Groups[g.ID()]; ok && slices.Contains(p.Peers, g.Peer()) {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(n.ctx, 5*time.Second)
+		holds, err := n.catalog.Holds(ctx, g.ID(), g.Peer())
+		cancel()
+		if err == nil && !holds {
+			err = n.host.Destroy(g.ID())
+		}
+		if err != nil && n.ctx.Err() == nil {
+			n.logger.Warn("cannot destroy a peer, will try again", "group", g.ID(), "error", err)
+		}
+	}
+}
