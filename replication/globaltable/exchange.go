@@ -11,6 +11,7 @@ import (
 
 	"github.com/roundtabledb/roundtable/cluster/catalog"
 	"github.com/roundtabledb/roundtable/replication/link"
+	"github.com/roundtabledb/roundtable/storage"
 	"github.com/roundtabledb/roundtable/storage/schema"
 )
 
@@ -53,6 +54,9 @@ func (m *Manager) viewFor(region string) view {
 // Exchange takes in another region's view and returns this region's. It may
 // run on any node.
 func (m *Manager) Exchange(ctx context.Context, from string, tables []byte) ([]byte, error) {
+	if m.options.Catalog.State().Revision == 0 {
+		return nil, storage.Errorf(storage.Unavailable, "this node does not know the catalog yet")
+	}
 	theirs, err := parseView(tables)
 	if err != nil {
 		return nil, fmt.Errorf("globaltable: region %s: %w", from, err)
@@ -165,12 +169,12 @@ func (m *Manager) tell(ctx context.Context, region string) {
 		revision uint64
 		at       time.Time
 	}
-	kicked := m.kick(region)
+	l := m.options.Link(region)
 	for ctx.Err() == nil {
-		changed := m.options.Catalog.Changed()
+		changed, reached := m.options.Catalog.Changed(), l.Reached()
 		revision, now := m.options.Catalog.State().Revision, time.Now()
 		stale := revision != last.revision || now.Sub(last.at) >= exchangeEvery
-		if l := m.options.Link(region); stale && m.options.Coordinator() && l.Up() {
+		if stale && m.options.Coordinator() && l.Up() {
 			err := m.exchange(ctx, region, l)
 			if err == nil {
 				last.revision, last.at = revision, now
@@ -178,7 +182,7 @@ func (m *Manager) tell(ctx context.Context, region string) {
 				m.options.Logger.Debug("globaltable: no exchange", "region", region, "error", err)
 			}
 		}
-		if !await(ctx, time.Second, changed, kicked) {
+		if !await(ctx, time.Second, changed, reached) {
 			return
 		}
 	}

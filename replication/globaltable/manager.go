@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/roundtabledb/roundtable/cluster/catalog"
@@ -51,6 +52,7 @@ type Tables interface {
 // Link asks another region. In production it is a link.Link.
 type Link interface {
 	Up() bool
+	Reached() <-chan struct{}
 	Exchange(ctx context.Context, tables []byte) ([]byte, error)
 	Inquire(ctx context.Context, table string) (link.Presence, error)
 }
@@ -85,7 +87,8 @@ type Manager struct {
 	cancel  context.CancelFunc
 	tasks   sync.WaitGroup
 
-	kicks map[string]chan struct{} // by region: exchange now
+	// index is the global tables of one state of the catalog, by their ids.
+	index atomic.Pointer[index]
 
 	mu struct {
 		sync.Mutex
@@ -106,11 +109,8 @@ func Start(o Options) *Manager {
 	}
 	o.Remotes = slices.Sorted(slices.Values(o.Remotes))
 	ctx, cancel := context.WithCancel(context.Background())
-	m := &Manager{options: o, cancel: cancel, kicks: map[string]chan struct{}{}}
+	m := &Manager{options: o, cancel: cancel}
 	m.mu.heard = map[string]version.Version{}
-	for _, region := range o.Remotes {
-		m.kicks[region] = make(chan struct{}, 1)
-	}
 	for _, region := range o.Remotes {
 		m.tasks.Go(func() { m.tell(ctx, region) })
 	}
@@ -124,25 +124,27 @@ func (m *Manager) Close() {
 	m.tasks.Wait()
 }
 
-// Reached says that a region can be reached again: there may be news. It does
-// not block.
-func (m *Manager) Reached(region string) {
-	select {
-	case m.kick(region) <- struct{}{}:
-	default:
-	}
+// index is the global tables of a state of the catalog.
+type index struct {
+	state  *catalog.State
+	tables map[string]*catalog.Table
 }
-
-func (m *Manager) kick(region string) chan struct{} { return m.kicks[region] }
 
 // Table finds this region's table of a global table.
 func (m *Manager) Table(globalID string) (*catalog.Table, bool) {
-	for _, t := range m.options.Catalog.State().Tables {
-		if t.Global != nil && t.Global.ID == globalID {
-			return t, true
+	s := m.options.Catalog.State()
+	at := m.index.Load()
+	if at == nil || at.state != s {
+		at = &index{state: s, tables: map[string]*catalog.Table{}}
+		for _, t := range s.Tables {
+			if t.Global != nil {
+				at.tables[t.Global.ID] = t
+			}
 		}
+		m.index.Store(at)
 	}
-	return nil, false
+	t, ok := at.tables[globalID]
+	return t, ok
 }
 
 // await waits for one of the channels, for a time, or for ctx, of whose end

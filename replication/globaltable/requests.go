@@ -2,6 +2,7 @@ package globaltable
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -17,15 +18,18 @@ func (m *Manager) AddReplica(ctx context.Context, table, region string) error {
 	if err := m.checkRegion(region); err != nil {
 		return err
 	}
-	if err := m.checkAbsent(ctx, table, region); err != nil {
-		return err
+	// Looked at before the other region is asked, and again when it counts.
+	if t, ok := m.options.Catalog.State().Tables[table]; ok {
+		if err := addable(t, region); err != nil {
+			return err
+		}
+		if err := m.checkAbsent(ctx, table, region); err != nil {
+			return err
+		}
 	}
 	_, err := m.options.Tables.UpdateTable(ctx, table, func(t *catalog.Table) error {
-		if t.Global != nil && t.Global.Members[region].Present {
-			return alreadyThere(table)
-		}
-		if t.Status != catalog.Active {
-			return inUse()
+		if err := addable(t, region); err != nil {
+			return err
 		}
 		now := m.options.Now().UnixMilli()
 		if t.Global == nil {
@@ -38,6 +42,17 @@ func (m *Manager) AddReplica(ctx context.Context, table, region string) error {
 		return nil
 	})
 	return err
+}
+
+// addable reports whether a region can be invited to a table.
+func addable(t *catalog.Table, region string) error {
+	if t.Global != nil && t.Global.Members[region].Present {
+		return alreadyThere(t.Name)
+	}
+	if t.Status != catalog.Active {
+		return inUse()
+	}
+	return nil
 }
 
 // RemoveReplica removes a region from a global table; its copy of the table is
@@ -80,7 +95,7 @@ func (m *Manager) Leave(ctx context.Context, table string) (bool, error) {
 		left = true
 		return nil
 	})
-	if err != nil && err != errUnchanged {
+	if err != nil && !errors.Is(err, errUnchanged) {
 		return false, err
 	}
 	return left, nil

@@ -99,7 +99,7 @@ func (ln *lane) connect(ctx context.Context, address string) (worked bool, err e
 	}
 	ln.setSession(s)
 	ln.link.options.Logger.Info("link: connected", "region", ln.link.options.Remote, "address", address, "node", s.peer.Node)
-	ln.link.options.OnUp()
+	ln.link.announce()
 
 	var sending sync.WaitGroup
 	sending.Go(func() { s.send(ctx) })

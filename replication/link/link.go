@@ -77,8 +77,6 @@ type Options struct {
 	// lane before Room says no. It must cover the bandwidth-delay product of
 	// the way. Default 32 MiB.
 	Window int
-	// OnUp is called whenever a lane has become usable. It must not block.
-	OnUp func()
 	// Logger gets connects and disconnects. Default: none.
 	Logger *slog.Logger
 }
@@ -89,9 +87,6 @@ func (o *Options) ensureDefaults() {
 	}
 	if o.Window == 0 {
 		o.Window = 32 << 20
-	}
-	if o.OnUp == nil {
-		o.OnUp = func() {}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -128,6 +123,7 @@ type Link struct {
 		// resumed is closed while the link may connect; paused is closed while
 		// it may not.
 		resumed, paused chan struct{}
+		reached         chan struct{} // closed and replaced by every new connection
 	}
 }
 
@@ -144,6 +140,7 @@ func Open(o Options) (*Link, error) {
 	}
 	l := &Link{options: o, codec: codec}
 	l.mu.resumed, l.mu.paused = make(chan struct{}), make(chan struct{})
+	l.mu.reached = make(chan struct{})
 	close(l.mu.resumed)
 	ctx, cancel := context.WithCancel(context.Background())
 	l.cancel = cancel
@@ -214,6 +211,21 @@ func (l *Link) session() (*session, error) {
 func (l *Link) Up() bool {
 	_, err := l.session()
 	return err == nil
+}
+
+// Reached returns a channel that is closed by the next connection to the other
+// region.
+func (l *Link) Reached() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.reached
+}
+
+func (l *Link) announce() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.mu.reached)
+	l.mu.reached = make(chan struct{})
 }
 
 // Pause cuts the link, as if the network had failed, until Resume.

@@ -166,6 +166,17 @@ func (s *Sender) Stop(flush bool) {
 	}
 }
 
+// Ended reports whether the sender has ended, by itself if it was not asked to:
+// then this node leads the partition no more.
+func (s *Sender) Ended() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // Wait returns when the sender has ended.
 func (s *Sender) Wait() { <-s.done }
 
@@ -283,6 +294,9 @@ func (s *Sender) load(ctx context.Context) error {
 	p, err := decodePosition(consumer.Seq, consumer.State)
 	if err != nil {
 		s.options.Logger.Warn("sender: position cannot be read, will begin again", "error", err)
+	}
+	if p.joined.Newer(s.membership.joined(s.options.Remote)) {
+		return storage.Errorf(storage.Unavailable, "sender: region %s joined again, at %v, of which this node has not heard yet", s.options.Remote, p.joined)
 	}
 	s.durable = p
 	p, known := s.membership.resume(p)

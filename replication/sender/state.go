@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/roundtabledb/roundtable/cluster/catalog"
+	"github.com/roundtabledb/roundtable/storage/machine"
 	"github.com/roundtabledb/roundtable/storage/version"
 )
 
@@ -91,6 +92,16 @@ func decodePosition(seq uint64, b []byte) (position, error) {
 	return p, nil
 }
 
+// Joined is the version with which the region was a member that a stored
+// consumer was last used for; zero when that cannot be read.
+func Joined(c machine.ConsumerState) version.Version {
+	p, err := decodePosition(c.Seq, c.State)
+	if err != nil {
+		return version.Version{}
+	}
+	return p.joined
+}
+
 // nextKey is the smallest key after p.after, nil at the start.
 func (p position) nextKey() []byte {
 	if p.after == "" {
@@ -141,7 +152,7 @@ func (m membership) begin(seq uint64) position {
 }
 
 // resume is where a sender goes on that was at p. known is false when p is of
-// no use any more.
+// no use any more, since the remote region has left and joined again.
 func (m membership) resume(p position) (_ position, known bool) {
 	if p.joined != m.joined(m.remote) {
 		return position{}, false
