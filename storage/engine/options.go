@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -167,7 +168,7 @@ func (l logger) Errorf(f string, a ...any)   { l.Error("badger: " + line(f, a)) 
 func (l logger) Warningf(f string, a ...any) { l.Warn("badger: " + line(f, a)) }
 
 func (l logger) Infof(f string, a ...any) {
-	if l.Enabled(nil, slog.LevelDebug) { //nolint:staticcheck // no context reaches a logger of Badger
+	if l.Enabled(context.Background(), slog.LevelDebug) {
 		l.Debug("badger: " + line(f, a))
 	}
 }
