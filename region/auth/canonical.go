@@ -1,0 +1,113 @@
+package auth
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"net/textproto"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
+
+// sign is the signature of r, in hex, over the headers that a names.
+func sign(key []byte, a authorization, r *http.Request, body []byte) []byte {
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	b := appendCanonical((*buf)[:0], a, r, body)
+	request := sha256.Sum256(b)
+
+	b = append(b[:0], algorithm...)
+	b = append(b, '\n')
+	b = append(b, a.date...)
+	b = append(b, '\n')
+	for _, part := range []string{a.scope.date, a.scope.region, a.scope.service} {
+		b = append(b, part...)
+		b = append(b, '/')
+	}
+	b = append(b, a.scope.term...)
+	b = append(b, '\n')
+	b = hex.AppendEncode(b, request[:])
+	*buf = b
+
+	h := hmac.New(sha256.New, key)
+	h.Write(b)
+	var sum [sha256.Size]byte
+	return hex.AppendEncode(nil, h.Sum(sum[:0]))
+}
+
+// appendCanonical appends the canonical form of r: its method, path, query,
+// signed headers and the hash of its body.
+func appendCanonical(dst []byte, a authorization, r *http.Request, body []byte) []byte {
+	dst = append(dst, r.Method...)
+	dst = append(dst, '\n')
+	dst = appendPath(dst, r.URL.EscapedPath())
+	dst = append(dst, '\n')
+	if r.URL.RawQuery != "" {
+		dst = append(dst, strings.ReplaceAll(r.URL.Query().Encode(), "+", "%20")...)
+	}
+	dst = append(dst, '\n')
+	for _, name := range a.signed {
+		dst = append(dst, name...)
+		dst = append(dst, ':')
+		dst = appendHeader(dst, r, name)
+		dst = append(dst, '\n')
+	}
+	dst = append(dst, '\n')
+	dst = append(dst, a.signedList...)
+	dst = append(dst, '\n')
+	sum := sha256.Sum256(body)
+	return hex.AppendEncode(dst, sum[:])
+}
+
+// appendPath appends a path that is escaped already, escaped once more, as
+// signatures want it for all services but S3.
+func appendPath(dst []byte, path string) []byte {
+	if path == "" {
+		return append(dst, '/')
+	}
+	const upperhex = "0123456789ABCDEF"
+	for i := range len(path) {
+		switch c := path[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9',
+			c == '-', c == '.', c == '_', c == '~', c == '/':
+			dst = append(dst, c)
+		default:
+			dst = append(dst, '%', upperhex[c>>4], upperhex[c&15])
+		}
+	}
+	return dst
+}
+
+// appendHeader appends the values of a header, joined with commas. Two headers
+// are not where the others are.
+func appendHeader(dst []byte, r *http.Request, name string) []byte {
+	switch name {
+	case "host":
+		return appendTrimmed(dst, r.Host)
+	case "content-length":
+		return strconv.AppendInt(dst, r.ContentLength, 10)
+	}
+	for i, value := range r.Header[textproto.CanonicalMIMEHeaderKey(name)] {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendTrimmed(dst, value)
+	}
+	return dst
+}
+
+// appendTrimmed appends a value without spaces around it, and with single ones
+// in it.
+func appendTrimmed(dst []byte, s string) []byte {
+	s = strings.TrimSpace(s)
+	for i := range len(s) {
+		if s[i] != ' ' || s[i-1] != ' ' {
+			dst = append(dst, s[i])
+		}
+	}
+	return dst
+}
