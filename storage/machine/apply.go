@@ -268,15 +268,12 @@ func (a *applier) commit() error {
 	a.batch.Reset()
 	clear(a.overlay)
 	a.closeView()
-	grown := a.meta.NextSeq != p.meta.Load().NextSeq
 	m := a.meta
 	p.meta.Store(&m)
 	if a.consumersMoved {
 		a.publishConsumers()
 	}
-	if grown {
-		p.announce()
-	}
+	p.announce()
 	return nil
 }
 

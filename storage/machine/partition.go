@@ -171,8 +171,8 @@ func (p *Partition) Changes(after uint64, limit int) ([]change.Change, error) {
 	return changes, p.usable()
 }
 
-// Changed returns a channel that is closed when the change log has grown after
-// the call. Ask for it first, then for Changes, then wait.
+// Changed returns a channel that is closed when entries have been applied after
+// the call. Ask for it first, then look at what matters, then wait.
 func (p *Partition) Changed() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
