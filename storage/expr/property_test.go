@@ -1,0 +1,176 @@
+package expr
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/roundtabledb/roundtable/storage"
+	"github.com/roundtabledb/roundtable/storage/item"
+)
+
+func TestConditionMeansWhatTheReferenceSays(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		g := newGrammar(rt)
+		p := g.condition(g.choose("depth", 4))
+		c, err := ParseFilter(p.text, g.bindings)
+		if err != nil {
+			rt.Fatalf("%s: %v", p.text, err)
+		}
+		sameCondition(rt, c)
+		for range 4 {
+			it := g.item(3)
+			want := p.of(model(item.Map(it)).(map[string]any))
+			if got, err := c.Match(it); err != nil || got != want {
+				rt.Fatalf("%s\nof %v\nis %v, %v; want %v", p.text, show(item.Map(it)), got, err, want)
+			}
+			if got, err := c.MatchEncoded(item.Encode(it)); err != nil || got != want {
+				rt.Fatalf("%s\nof %v encoded\nis %v, %v; want %v", p.text, show(item.Map(it)), got, err, want)
+			}
+		}
+	})
+}
+
+func TestUpdateDoesWhatTheReferenceSays(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		g := newGrammar(rt)
+		actions := g.update()
+		src := source(actions)
+		u, err := ParseUpdate(src, g.bindings)
+		if err != nil {
+			rt.Fatalf("%s: %v", src, err)
+		}
+		sameUpdate(rt, u)
+		for range 4 {
+			it := g.item(3)
+			before := model(item.Map(it)).(map[string]any)
+			want, wantErr := apply(before, actions)
+			got, err := u.Apply(it)
+			if text := message(err); text != wantErr {
+				rt.Fatalf("%s\nof %v\nfails with %q, want %q", src, show(item.Map(it)), text, wantErr)
+			}
+			if err != nil {
+				continue
+			}
+			if diff := cmp.Diff(want, model(item.Map(got)), cmp.AllowUnexported(refSet{})); diff != "" {
+				rt.Fatalf("%s\nof %v (-want +got):\n%s", src, show(item.Map(it)), diff)
+			}
+			if diff := cmp.Diff(before, model(item.Map(it)), cmp.AllowUnexported(refSet{})); diff != "" {
+				rt.Fatalf("%s changed its item (-before +after):\n%s", src, diff)
+			}
+			updated := keep(want, nil, u.Paths())
+			if diff := cmp.Diff(updated, model(item.Map(u.Updated(got))), cmp.AllowUnexported(refSet{})); diff != "" {
+				rt.Fatalf("Updated of %s (-want +got):\n%s", src, diff)
+			}
+		}
+	})
+}
+
+func TestProjectionKeepsWhatTheReferenceSays(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		g := newGrammar(rt)
+		var texts []string
+		var paths []item.Path
+		for range 1 + g.choose("paths", 5) {
+			p := g.path()
+			clash := false
+			for _, q := range paths {
+				clash = clash || q.Overlaps(p.path) || q.Conflicts(p.path)
+			}
+			if !clash {
+				texts, paths = append(texts, p.text), append(paths, p.path)
+			}
+		}
+		p, err := ParseProjection(strings.Join(texts, ","), g.bindings)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		sameProjection(rt, p)
+		it := g.item(3)
+		want := keep(model(item.Map(it)), nil, paths)
+		if diff := cmp.Diff(want, model(item.Map(p.Apply(it))), cmp.AllowUnexported(refSet{})); diff != "" {
+			rt.Fatalf("%s of %v (-want +got):\n%s", p, show(item.Map(it)), diff)
+		}
+	})
+}
+
+// message is the text of a Validation error; empty when there is none.
+func message(err error) string {
+	var e *storage.Error
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &e) && e.Kind == storage.Validation:
+		return e.Message
+	}
+	return "not a validation error: " + err.Error()
+}
+
+// failer is a testing.T or a rapid.T.
+type failer interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+// sameCondition checks that c survives printing and encoding.
+func sameCondition(t failer, c *Condition) {
+	t.Helper()
+	encoding := c.Append(nil)
+	src, b := c.Source()
+	if len(src) <= maxSourceBytes {
+		parsed, err := ParseCondition(src, b)
+		sameTree(t, src, encoding, parsed, err)
+	}
+	decoded, rest, err := DecodeCondition(append(encoding, "rest"...))
+	if string(rest) != "rest" {
+		t.Fatalf("%s: decoding leaves %q", src, rest)
+	}
+	sameTree(t, src, encoding, decoded, err)
+}
+
+func sameUpdate(t failer, u *Update) {
+	t.Helper()
+	encoding := u.Append(nil)
+	src, b := u.Source()
+	if len(src) <= maxSourceBytes {
+		parsed, err := ParseUpdate(src, b)
+		sameTree(t, src, encoding, parsed, err)
+	}
+	decoded, rest, err := DecodeUpdate(append(encoding, "rest"...))
+	if string(rest) != "rest" {
+		t.Fatalf("%s: decoding leaves %q", src, rest)
+	}
+	sameTree(t, src, encoding, decoded, err)
+}
+
+func sameProjection(t failer, p *Projection) {
+	t.Helper()
+	encoding := p.Append(nil)
+	src, b := p.Source()
+	if len(src) <= maxSourceBytes {
+		parsed, err := ParseProjection(src, b)
+		sameTree(t, src, encoding, parsed, err)
+	}
+	decoded, rest, err := DecodeProjection(append(encoding, "rest"...))
+	if string(rest) != "rest" {
+		t.Fatalf("%s: decoding leaves %q", src, rest)
+	}
+	sameTree(t, src, encoding, decoded, err)
+}
+
+// tree is a Condition, an Update or a Projection.
+type tree interface{ Append(dst []byte) []byte }
+
+func sameTree(t failer, src string, encoding []byte, got tree, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("%s: %v", src, err)
+	}
+	if again := got.Append(nil); !bytes.Equal(again, encoding) {
+		t.Fatalf("%s: another tree\n got: %x\nwant: %x", src, again, encoding)
+	}
+}
