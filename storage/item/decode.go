@@ -71,7 +71,10 @@ type decoder struct {
 }
 
 func (d *decoder) attributes(end, depth int) (Item, error) {
-	var attrs []Attribute
+	if d.at == end {
+		return Item{}, nil
+	}
+	attrs := make([]Attribute, 0, d.count(end, true))
 	for d.at < end {
 		name, err := d.text(end)
 		if err != nil {
@@ -87,6 +90,28 @@ func (d *decoder) attributes(end, depth int) (Item, error) {
 		attrs = append(attrs, Attribute{Name: name, Value: v})
 	}
 	return Item{attrs: attrs}, nil
+}
+
+// count is how many values there are from here to end, each behind its name if
+// they are named. Where the encoding is damaged it stops counting.
+func (d *decoder) count(end int, named bool) int {
+	n, at := 0, d.at
+	for at < end {
+		if named {
+			length, width := uvarint(d.s[at:end])
+			if width <= 0 || length > uint64(end-at-width) {
+				return n
+			}
+			at += width + int(length)
+		}
+		length, err := valueLength(d.s[at:end])
+		if err != nil {
+			return n
+		}
+		at += length
+		n++
+	}
+	return n
 }
 
 func (d *decoder) valueWithin(end, depth int) (Value, error) {
@@ -122,11 +147,8 @@ func (d *decoder) value(depth int) (Value, error) {
 	if d.at+sizeBytes > len(d.s) || depth >= maxEncodedDepth {
 		return Value{}, corrupt("container")
 	}
-	size := 0
-	for range sizeBytes {
-		size = size<<8 | int(d.s[d.at])
-		d.at++
-	}
+	size := readSize(d.s[d.at:])
+	d.at += sizeBytes
 	if size > len(d.s)-d.at {
 		return Value{}, corrupt("size of container")
 	}
@@ -141,6 +163,9 @@ func (d *decoder) container(kind Kind, end, depth int) (Value, error) {
 		v.doc, err = d.attributes(end, depth)
 		return v, err
 	case L:
+		if d.at < end {
+			v.list = make([]Value, 0, d.count(end, false))
+		}
 		for d.at < end {
 			e, err := d.valueWithin(end, depth)
 			if err != nil {

@@ -1,7 +1,5 @@
 package item
 
-import "encoding/binary"
-
 // Raw is the encoding of one value, part of an Encoded. It is read in place,
 // without a tree. Its methods expect the kind that they are named for.
 type Raw []byte
@@ -154,7 +152,7 @@ func decodeNumber(b []byte) (Number, error) {
 
 // valueLength is how many bytes the value takes that b begins with. It is
 // within b, but the inside of a container is not looked at.
-func valueLength(b []byte) (int, error) {
+func valueLength[T ~string | ~[]byte](b T) (int, error) {
 	if len(b) == 0 {
 		return 0, corrupt("value")
 	}
@@ -180,7 +178,7 @@ func valueLength(b []byte) (int, error) {
 		if len(b) < 1+sizeBytes {
 			return 0, corrupt("container")
 		}
-		n = 1 + sizeBytes + uint64(binary.BigEndian.Uint32(b[1:]))
+		n = 1 + sizeBytes + uint64(readSize(b[1:]))
 	default:
 		return 0, corrupt("kind")
 	}
@@ -188,6 +186,11 @@ func valueLength(b []byte) (int, error) {
 		return 0, corrupt("length of value")
 	}
 	return int(n), nil
+}
+
+// readSize is the size of a container. b has sizeBytes at least.
+func readSize[T ~string | ~[]byte](b T) int {
+	return int(b[0])<<24 | int(b[1])<<16 | int(b[2])<<8 | int(b[3])
 }
 
 // Size is the number of bytes that DynamoDB counts for the item.
