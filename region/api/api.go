@@ -1,71 +1,48 @@
-// Package api is the operations of DynamoDB: what each request must look like,
-// what it asks of tables, and what it answers.
+// Package api is DynamoDB's operations on items: what each request must look
+// like, what it asks of a table, and what it answers.
 //
 // It has one file per family of operations. It owns the order in which
-// requests are checked and DynamoDB's texts for what is wrong with them, the
-// arithmetic of consumed capacity, and what the API shows of tables and their
-// replicas. Conditions and updates are evaluated by the partitions; the package
-// parses them into commands.
+// requests are checked and DynamoDB's texts for what is wrong with them, and
+// the arithmetic of consumed capacity. Conditions and updates are evaluated by
+// the partitions; the package parses them into commands.
 //
-// It knows tables and items, not where they are: it reaches them through the
-// interfaces in store.go. It does not know of HTTP.
+// It knows tables and items, not where they are. It does not know of HTTP.
 package api
 
 import (
 	"context"
-	"log/slog"
 
 	"github.com/roundtabledb/roundtable/cluster/catalog"
+	"github.com/roundtabledb/roundtable/cluster/router"
 	"github.com/roundtabledb/roundtable/region/awsjson"
+	"github.com/roundtabledb/roundtable/storage/command"
+	"github.com/roundtabledb/roundtable/storage/item"
+	"github.com/roundtabledb/roundtable/storage/machine"
 )
 
-// Options say what an API works on.
-type Options struct {
-	// Region is this region's name.
-	Region string
-	// Account is the account number in ARNs. Empty means 000000000000.
-	Account string
-	// Store holds the items.
-	Store Store
-	// Tables changes tables.
-	Tables Tables
-	// TableSize is about how many items a table has and how many bytes; it may
-	// be hours old. nil means that nobody counts.
-	TableSize func(t *catalog.Table) (items, bytes int64)
-	// Replicas spreads tables over regions. nil means that there is one region
-	// only.
-	Replicas Replicas
-	// Logger gets what clients are not told. nil means slog.Default.
-	Logger *slog.Logger
+// Store holds the items of the region's tables. Its errors are storage.Errors.
+type Store interface {
+	// Table returns a table by name.
+	Table(name string) (*catalog.Table, bool)
+	// Execute carries out one command, exactly once.
+	Execute(ctx context.Context, t *catalog.Table, cmd *command.Command) (command.Result, error)
+	// ExecuteAll carries out commands side by side, in no promised order.
+	ExecuteAll(ctx context.Context, cmds []router.TableCommand) []router.Outcome
+	// Get reads one item, nil when there is none.
+	Get(ctx context.Context, t *catalog.Table, key []byte, consistent bool) (item.Encoded, error)
+	// Page reads items in key order until a limit of req or the end of its
+	// range is reached. A page that stops at a limit has More, even when it
+	// stopped at the last item of the range.
+	Page(ctx context.Context, t *catalog.Table, req machine.PageRequest, consistent bool) (machine.Page, error)
 }
+
+var _ Store = (*router.Router)(nil)
 
 // API carries out the operations. It is safe for concurrent use.
-type API struct {
-	region, account string
-	store           Store
-	tables          Tables
-	tableSize       func(t *catalog.Table) (items, bytes int64)
-	replicas        Replicas
-	log             *slog.Logger
-}
+type API struct{ store Store }
 
 // New makes an API.
-func New(o Options) *API {
-	a := &API{
-		region: o.Region, account: o.Account,
-		store: o.Store, tables: o.Tables, tableSize: o.TableSize, replicas: o.Replicas, log: o.Logger,
-	}
-	if a.tableSize == nil {
-		a.tableSize = func(*catalog.Table) (int64, int64) { return 0, 0 }
-	}
-	if a.account == "" {
-		a.account = "000000000000"
-	}
-	if a.log == nil {
-		a.log = slog.Default()
-	}
-	return a
-}
+func New(store Store) *API { return &API{store: store} }
 
 // Targets is the operations by X-Amz-Target.
 func (a *API) Targets() awsjson.Targets {
@@ -79,45 +56,8 @@ func (a *API) Targets() awsjson.Targets {
 		"Scan":           a.scan,
 		"BatchGetItem":   a.batchGetItem,
 		"BatchWriteItem": a.batchWriteItem,
-
-		"CreateTable":   shaped(a.createTable),
-		"DescribeTable": shaped(a.describeTable),
-		"ListTables":    shaped(a.listTables),
-		"UpdateTable":   shaped(a.updateTable),
-		"DeleteTable":   shaped(a.deleteTable),
-
-		"TagResource":        shaped(a.tagResource),
-		"UntagResource":      shaped(a.untagResource),
-		"ListTagsOfResource": shaped(a.listTags),
-
-		"DescribeEndpoints":         a.describeEndpoints,
-		"DescribeLimits":            shaped(a.describeLimits),
-		"DescribeTimeToLive":        shaped(a.describeTimeToLive),
-		"DescribeContinuousBackups": shaped(a.describeContinuousBackups),
-
-		"CreateGlobalTable":           shaped(a.createGlobalTable),
-		"UpdateGlobalTable":           shaped(a.updateGlobalTable),
-		"DescribeGlobalTable":         shaped(a.describeGlobalTable),
-		"ListGlobalTables":            shaped(a.listGlobalTables),
-		"DescribeGlobalTableSettings": shaped(a.describeGlobalTableSettings),
-		"UpdateGlobalTableSettings":   shaped(a.updateGlobalTableSettings),
 	} {
 		targets[awsjson.TargetPrefix+name] = op
 	}
 	return targets
-}
-
-// shaped makes an operation of a function on the structs of the AWS SDK.
-func shaped[In, Out any](call func(context.Context, *In) (*Out, error)) awsjson.Operation {
-	return func(ctx context.Context, r *awsjson.Request, dst []byte) ([]byte, error) {
-		in := new(In)
-		if err := awsjson.Unmarshal(r.Body, in); err != nil {
-			return dst, err
-		}
-		out, err := call(ctx, in)
-		if err != nil {
-			return dst, err
-		}
-		return awsjson.AppendShape(dst, out), nil
-	}
 }

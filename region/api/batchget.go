@@ -8,6 +8,7 @@ import (
 
 	"github.com/roundtabledb/roundtable/cluster/catalog"
 	"github.com/roundtabledb/roundtable/region/awsjson"
+	"github.com/roundtabledb/roundtable/region/constraint"
 	"github.com/roundtabledb/roundtable/storage/expr"
 	"github.com/roundtabledb/roundtable/storage/item"
 )
@@ -97,22 +98,22 @@ func (in *batchGetRequest) check() error {
 	if len(in.tables) == 0 {
 		return awsjson.Validationf("The requestItems parameter is required for BatchGetItem")
 	}
-	var c constraints
-	c.enum(in.capacity, "returnConsumedCapacity", returnConsumedCapacity)
+	var c constraint.Set
+	c.Enum(in.capacity, "returnConsumedCapacity", returnConsumedCapacity)
 	total := 0
 	for _, t := range in.tables {
 		total += len(t.keys)
-		c.batchTable(t.name)
-		c.attributesToGet(t.attributesToGet)
+		requireTable(&c, t.name)
+		t.legacy.require(&c)
 		if n := len(t.keys); n == 0 || n > maxBatchGets {
 			rule := "greater than or equal to 1"
 			if n > 0 {
 				rule = "less than or equal to 100"
 			}
-			c.broken = append(c.broken, "Value at 'RequestItems."+t.name+".member.Keys' failed to satisfy constraint: Member must have length "+rule)
+			c.RequireUnshown(false, "RequestItems."+t.name+".member.Keys", "Member must have length "+rule)
 		}
 	}
-	if err := c.err(); err != nil {
+	if err := c.Err(); err != nil {
 		return err
 	}
 	if total > maxBatchGets {

@@ -8,6 +8,7 @@ import (
 	"github.com/roundtabledb/roundtable/cluster/catalog"
 	"github.com/roundtabledb/roundtable/cluster/router"
 	"github.com/roundtabledb/roundtable/region/awsjson"
+	"github.com/roundtabledb/roundtable/region/constraint"
 	"github.com/roundtabledb/roundtable/storage"
 	"github.com/roundtabledb/roundtable/storage/command"
 	"github.com/roundtabledb/roundtable/storage/item"
@@ -96,20 +97,20 @@ func readBatchWrite(r *awsjson.Reader) batchWrite {
 
 // check is what DynamoDB checks before it looks for the tables.
 func (in *batchWriteRequest) check() error {
-	var c constraints
+	var c constraint.Set
 	if len(in.tables) == 0 {
 		return awsjson.Validationf("The requestItems parameter is required for BatchWriteItem")
 	}
-	c.enum(in.capacity, "returnConsumedCapacity", returnConsumedCapacity)
-	c.enum(in.metrics, "returnItemCollectionMetrics", returnCollectionMetrics)
+	c.Enum(in.capacity, "returnConsumedCapacity", returnConsumedCapacity)
+	c.Enum(in.metrics, "returnItemCollectionMetrics", returnCollectionMetrics)
 	total := 0
 	for _, t := range in.tables {
 		total += len(t.writes)
-		c.batchTable(t.name)
-		c.require(len(t.writes) >= 1 && len(t.writes) <= maxBatchWrites, "requestItems", quoted("{"+t.name+"=[...]}"),
+		requireTable(&c, t.name)
+		c.Require(len(t.writes) >= 1 && len(t.writes) <= maxBatchWrites, "requestItems", constraint.Quoted("{"+t.name+"=[...]}"),
 			"Map value must satisfy constraint: [Member must have length less than or equal to 25, Member must have length greater than or equal to 1]")
 	}
-	if err := c.err(); err != nil {
+	if err := c.Err(); err != nil {
 		return err
 	}
 	if total > maxBatchWrites {
@@ -125,10 +126,10 @@ func (in *batchWriteRequest) check() error {
 	return nil
 }
 
-// batchTable requires the name of a table as a key of RequestItems.
-func (c *constraints) batchTable(name string) {
-	name = tableName(name)
-	c.require(isName(name) && len(name) <= maxName, "requestItems", quoted("{"+name+"=...}"),
+// requireTable requires the name of a table as a key of RequestItems.
+func requireTable(c *constraint.Set, name string) {
+	name = constraint.TableName(name)
+	c.Require(constraint.IsName(name) && len(name) <= constraint.MaxName, "requestItems", constraint.Quoted("{"+name+"=...}"),
 		"Map keys must satisfy constraint: [Member must have length less than or equal to 255, "+
 			"Member must have length greater than or equal to 3, Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+]")
 }

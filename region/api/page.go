@@ -5,6 +5,7 @@ import (
 
 	"github.com/roundtabledb/roundtable/cluster/catalog"
 	"github.com/roundtabledb/roundtable/region/awsjson"
+	"github.com/roundtabledb/roundtable/region/constraint"
 	"github.com/roundtabledb/roundtable/region/query"
 	"github.com/roundtabledb/roundtable/storage"
 	"github.com/roundtabledb/roundtable/storage/expr"
@@ -66,17 +67,28 @@ func readPageRequest(body []byte, class string) (*pageRequest, error) {
 
 // check is what DynamoDB checks first of both operations.
 func (in *pageRequest) check() error {
-	if err := checkTableName(in.table); err != nil {
+	if err := constraint.CheckTableName(in.table); err != nil {
 		return err
 	}
-	var c constraints
-	c.name(in.index, "indexName", 3)
-	c.atLeast(in.limit, "limit", 1)
-	c.enum(in.capacity, "returnConsumedCapacity", returnConsumedCapacity)
-	c.enum(in.selects, "select", selects)
-	c.enum(in.conditionalOperator, "conditionalOperator", conditionalOperators)
-	c.attributesToGet(in.attributesToGet)
-	return c.err()
+	var c constraint.Set
+	c.Name(in.index, "indexName", 3)
+	c.AtLeast(in.limit, "limit", 1)
+	c.Enum(in.capacity, "returnConsumedCapacity", returnConsumedCapacity)
+	c.Enum(in.selects, "select", selects)
+	in.legacy.require(&c)
+	return c.Err()
+}
+
+// checkValues refuses legacy members and a starting key that are not
+// acceptable.
+func (in *pageRequest) checkValues() error {
+	if err := in.legacy.check(); err != nil {
+		return err
+	}
+	if in.startKey.invalid != nil {
+		return startKeyError(in.startKey.invalid)
+	}
+	return nil
 }
 
 // checkSelect checks Select against what else says which attributes are wanted.
@@ -116,7 +128,7 @@ func (a *API) query(ctx context.Context, r *awsjson.Request, dst []byte) ([]byte
 	if err != nil {
 		return dst, err
 	}
-	if err := checkFilter(&t.Table, page.Filter); err != nil {
+	if err := in.checkFilter(&t.Table, page.Filter); err != nil {
 		return dst, err
 	}
 	return a.page(ctx, in, t, keys, page, dst)
@@ -132,23 +144,23 @@ func (in *pageRequest) queryPage() (*expr.KeyCondition, machine.PageRequest, err
 	err := in.expressions.check(
 		[]parameter{
 			{"ProjectionExpression", in.projection.Set},
-			{"FilterExpression", in.expressions.filter.Set},
-			{"KeyConditionExpression", in.expressions.keyCondition.Set},
+			{"FilterExpression", in.filter.Set},
+			{"KeyConditionExpression", in.keyCondition.Set},
 		},
 		[]parameter{
 			{"AttributesToGet", in.attributesToGet != nil},
-			{"QueryFilter", in.legacy.filter != nil},
+			{"QueryFilter", in.comparisons != nil},
 			{"ConditionalOperator", in.conditionalOperator.Set},
-			{"KeyConditions", in.keyConditions != nil && in.expressions.keyCondition.Set},
+			{"KeyConditions", in.keyConditions != nil && in.keyCondition.Set},
 		},
 	)
 	if err != nil {
 		return nil, page, err
 	}
-	if in.startKey.invalid != nil {
-		return nil, page, startKeyError(in.startKey.invalid)
+	if err := in.checkValues(); err != nil {
+		return nil, page, err
 	}
-	if !in.expressions.keyCondition.Set && in.keyConditions == nil {
+	if !in.keyCondition.Set && in.keyConditions == nil {
 		return nil, page, awsjson.Validationf("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
 	}
 	b, err := in.bindings()
@@ -157,9 +169,9 @@ func (in *pageRequest) queryPage() (*expr.KeyCondition, machine.PageRequest, err
 	}
 	var condition *expr.KeyCondition
 	if in.keyConditions != nil {
-		condition, err = keyConditions(in.keyConditions)
+		condition, err = expr.KeyConditionOf(in.keyConditions)
 	} else {
-		condition, err = expr.ParseKeyCondition(in.expressions.keyCondition.Value, b)
+		condition, err = expr.ParseKeyCondition(in.keyCondition.Value, b)
 	}
 	if err != nil {
 		return nil, page, err
@@ -174,10 +186,10 @@ func (in *pageRequest) queryPage() (*expr.KeyCondition, machine.PageRequest, err
 // parsePage parses what both operations have: a filter and a projection.
 func (in *pageRequest) parsePage(page *machine.PageRequest, b *expr.Bindings) (err error) {
 	switch {
-	case in.expressions.filter.Set:
-		page.Filter, err = expr.ParseFilter(in.expressions.filter.Value, b)
-	case in.legacy.filter != nil:
-		page.Filter, err = in.legacy.filterCondition()
+	case in.filter.Set:
+		page.Filter, err = expr.ParseFilter(in.filter.Value, b)
+	case in.comparisons != nil:
+		page.Filter, err = in.filterCondition()
 	}
 	if err != nil {
 		return err
@@ -186,7 +198,7 @@ func (in *pageRequest) parsePage(page *machine.PageRequest, b *expr.Bindings) (e
 	case in.projection.Set:
 		page.Projection, err = expr.ParseProjection(in.projection.Value, b)
 	case in.attributesToGet != nil:
-		page.Projection, err = projectAttributes(in.attributesToGet)
+		page.Projection, err = expr.ProjectionOf(in.attributesToGet)
 	}
 	if err != nil {
 		return err
@@ -255,14 +267,18 @@ func startKeyError(err error) error {
 
 // checkFilter refuses a filter of a Query that looks at key attributes: they
 // belong into the key condition.
-func checkFilter(t *schema.Table, filter *expr.Condition) error {
+func (in *pageRequest) checkFilter(t *schema.Table, filter *expr.Condition) error {
 	if filter == nil {
 		return nil
+	}
+	member := "Filter Expression"
+	if in.comparisons != nil {
+		member = in.filterName
 	}
 	for _, path := range filter.Paths() {
 		name := path[0].Name
 		if name == t.Partition.Name || t.Sort != nil && name == t.Sort.Name {
-			return awsjson.Validationf("Filter Expression can only contain non-primary key attributes: Primary key attribute: %s", name)
+			return awsjson.Validationf("%s can only contain non-primary key attributes: Primary key attribute: %s", member, name)
 		}
 	}
 	return nil
@@ -300,19 +316,19 @@ func (in *pageRequest) scanPage() (machine.PageRequest, error) {
 	err := in.expressions.check(
 		[]parameter{
 			{"ProjectionExpression", in.projection.Set},
-			{"FilterExpression", in.expressions.filter.Set},
+			{"FilterExpression", in.filter.Set},
 		},
 		[]parameter{
 			{"AttributesToGet", in.attributesToGet != nil},
-			{"ScanFilter", in.legacy.filter != nil},
+			{"ScanFilter", in.comparisons != nil},
 			{"ConditionalOperator", in.conditionalOperator.Set},
 		},
 	)
 	if err != nil {
 		return page, err
 	}
-	if in.startKey.invalid != nil {
-		return page, startKeyError(in.startKey.invalid)
+	if err := in.checkValues(); err != nil {
+		return page, err
 	}
 	b, err := in.bindings()
 	if err != nil {
@@ -322,12 +338,12 @@ func (in *pageRequest) scanPage() (machine.PageRequest, error) {
 }
 
 func (in *pageRequest) checkSegments() error {
-	var c constraints
-	c.atLeast(in.segment, "segment", 0)
-	c.atMost(in.segment, "segment", query.MaxSegments-1)
-	c.atLeast(in.total, "totalSegments", 1)
-	c.atMost(in.total, "totalSegments", query.MaxSegments)
-	if err := c.err(); err != nil {
+	var c constraint.Set
+	c.AtLeast(in.segment, "segment", 0)
+	c.AtMost(in.segment, "segment", query.MaxSegments-1)
+	c.AtLeast(in.total, "totalSegments", 1)
+	c.AtMost(in.total, "totalSegments", query.MaxSegments)
+	if err := c.Err(); err != nil {
 		return err
 	}
 	switch {

@@ -71,7 +71,7 @@ func (in *itemRequest) get() (*expr.Projection, error) {
 // expressions. It is nil for all attributes.
 func parseProjection(x *expressions, attributesToGet []string) (*expr.Projection, error) {
 	if attributesToGet != nil {
-		return projectAttributes(attributesToGet)
+		return expr.ProjectionOf(attributesToGet)
 	}
 	b, err := x.bindings()
 	if err != nil || !x.projection.Set {

@@ -3,10 +3,10 @@ package api
 import (
 	"cmp"
 	"context"
-	"strings"
 
 	"github.com/roundtabledb/roundtable/cluster/catalog"
 	"github.com/roundtabledb/roundtable/region/awsjson"
+	"github.com/roundtabledb/roundtable/region/constraint"
 	"github.com/roundtabledb/roundtable/storage"
 	"github.com/roundtabledb/roundtable/storage/command"
 	"github.com/roundtabledb/roundtable/storage/expr"
@@ -60,42 +60,21 @@ func readItemRequest(body []byte, class string) (*itemRequest, error) {
 
 // check is what DynamoDB checks first: that the members are as its model says.
 func (in *itemRequest) check(put bool) error {
-	if err := checkTableName(in.table); err != nil {
+	if err := constraint.CheckTableName(in.table); err != nil {
 		return err
 	}
-	var c constraints
+	var c constraint.Set
 	if put {
-		c.present(in.item.set, "item")
+		c.Present(in.item.set, "item")
 	} else {
-		c.present(in.key.set, "key")
+		c.Present(in.key.set, "key")
 	}
-	c.enum(in.capacity, "returnConsumedCapacity", returnConsumedCapacity)
-	c.enum(in.metrics, "returnItemCollectionMetrics", returnCollectionMetrics)
-	c.enum(in.returnValues, "returnValues", returnValues)
-	c.enum(in.returnOnFailure, "returnValuesOnConditionCheckFailure", returnOnFailure)
-	c.enum(in.conditionalOperator, "conditionalOperator", conditionalOperators)
-	c.attributesToGet(in.attributesToGet)
-	return c.err()
-}
-
-// checkTableName checks a TableName, which may be an ARN. DynamoDB looks at
-// nothing else when it is wrong.
-func checkTableName(t awsjson.Text) error {
-	t.Value = tableName(t.Value)
-	var c constraints
-	c.present(t.Set, "tableName")
-	c.name(t, "tableName", 1)
-	return c.err()
-}
-
-// tableName is the name in a TableName that may be an ARN.
-func tableName(s string) string {
-	if strings.HasPrefix(s, "arn:") {
-		if _, name, ok := strings.Cut(s, ":table/"); ok {
-			return name
-		}
-	}
-	return s
+	c.Enum(in.capacity, "returnConsumedCapacity", returnConsumedCapacity)
+	c.Enum(in.metrics, "returnItemCollectionMetrics", returnCollectionMetrics)
+	c.Enum(in.returnValues, "returnValues", returnValues)
+	c.Enum(in.returnOnFailure, "returnValuesOnConditionCheckFailure", returnOnFailure)
+	in.legacy.require(&c)
+	return c.Err()
 }
 
 // attributes is a member that is an item or a key.
@@ -116,7 +95,7 @@ var errNoTable = storage.Errorf(storage.ResourceNotFound, "Requested resource no
 
 // table finds the table that an operation on items names.
 func (a *API) table(name string) (*catalog.Table, error) {
-	t, ok := a.store.Table(tableName(name))
+	t, ok := a.store.Table(constraint.TableName(name))
 	if !ok || t.Status == catalog.Creating || t.Status == catalog.Deleting {
 		return nil, errNoTable
 	}
@@ -179,16 +158,26 @@ func batchItemKey(t *schema.Table, e item.Encoded) ([]byte, error) {
 	return itemKey(t, e)
 }
 
-// parseCondition parses the condition of a PutItem or DeleteItem.
-func (in *itemRequest) parseCondition(cmd *command.Command) error {
-	b, err := in.bindings()
+// The enumerations of the item operations, in DynamoDB's order.
+var (
+	returnConsumedCapacity  = []string{"INDEXES", "TOTAL", "NONE"}
+	returnCollectionMetrics = []string{"SIZE", "NONE"}
+	returnValues            = []string{"ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"}
+	returnOnFailure         = []string{"ALL_OLD", "NONE"}
+	selects                 = []string{"SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES"}
+	conditionalOperators    = []string{"OR", "AND"}
+)
+
+// parseCondition makes the condition of a write, if it has one.
+func (in *itemRequest) parseCondition(cmd *command.Command, b *expr.Bindings) (err error) {
+	switch {
+	case in.condition.Set:
+		cmd.Condition, err = expr.ParseCondition(in.condition.Value, b)
+	case in.expected != nil:
+		cmd.Condition, err = in.expectedCondition()
+	}
 	if err != nil {
 		return err
-	}
-	if in.condition.Set {
-		if cmd.Condition, err = expr.ParseCondition(in.condition.Value, b); err != nil {
-			return err
-		}
 	}
 	return b.Unused()
 }

@@ -48,15 +48,7 @@ func (in *itemRequest) updateCommand() (*command.Command, error) {
 	if err := in.check(false); err != nil {
 		return nil, err
 	}
-	err := in.expressions.check(
-		[]parameter{{"UpdateExpression", in.update.Set}, {"ConditionExpression", in.condition.Set}},
-		[]parameter{
-			{"AttributeUpdates", in.updates != nil},
-			{"Expected", in.expected != nil},
-			{"ConditionalOperator", in.conditionalOperator.Set},
-		},
-	)
-	if err != nil {
+	if err := in.checkUpdateParameters(); err != nil {
 		return nil, err
 	}
 	if in.key.invalid != nil {
@@ -72,17 +64,33 @@ func (in *itemRequest) updateCommand() (*command.Command, error) {
 	if err != nil {
 		return nil, err
 	}
-	if in.update.Set {
-		if cmd.Update, err = expr.ParseUpdate(in.update.Value, b); err != nil {
-			return nil, err
-		}
+	switch {
+	case in.update.Set:
+		cmd.Update, err = expr.ParseUpdate(in.update.Value, b)
+	case in.updates != nil:
+		cmd.Update, err = expr.UpdateOf(in.updates)
 	}
-	if in.condition.Set {
-		if cmd.Condition, err = expr.ParseCondition(in.condition.Value, b); err != nil {
-			return nil, err
-		}
+	if err != nil {
+		return nil, err
 	}
-	return cmd, b.Unused()
+	return cmd, in.parseCondition(cmd, b)
+}
+
+// checkUpdateParameters checks the members of UpdateItem that say what to do,
+// and when, against each other.
+func (in *itemRequest) checkUpdateParameters() error {
+	err := in.expressions.check(
+		[]parameter{{"UpdateExpression", in.update.Set}, {"ConditionExpression", in.condition.Set}},
+		[]parameter{
+			{"AttributeUpdates", in.updates != nil},
+			{"Expected", in.expected != nil},
+			{"ConditionalOperator", in.conditionalOperator.Set},
+		},
+	)
+	if err != nil {
+		return err
+	}
+	return in.legacy.check()
 }
 
 // keepsKey refuses an update of a key attribute.

@@ -55,7 +55,11 @@ func (in *itemRequest) put() (*command.Command, error) {
 	if size > item.MaxSize {
 		return nil, awsjson.Validationf("Item size has exceeded the maximum allowed size")
 	}
-	return cmd, in.parseCondition(cmd)
+	b, err := in.bindings()
+	if err != nil {
+		return nil, err
+	}
+	return cmd, in.parseCondition(cmd, b)
 }
 
 func (a *API) deleteItem(ctx context.Context, r *awsjson.Request, dst []byte) ([]byte, error) {
@@ -96,16 +100,24 @@ func (in *itemRequest) delete() (*command.Command, error) {
 	if err := in.returnOld(cmd); err != nil {
 		return nil, err
 	}
-	return cmd, in.parseCondition(cmd)
+	b, err := in.bindings()
+	if err != nil {
+		return nil, err
+	}
+	return cmd, in.parseCondition(cmd, b)
 }
 
 // checkConditionParameters checks the members of PutItem and DeleteItem that
 // make a condition against each other.
 func (in *itemRequest) checkConditionParameters() error {
-	return in.expressions.check(
+	err := in.expressions.check(
 		[]parameter{{"ConditionExpression", in.condition.Set}},
 		[]parameter{{"Expected", in.expected != nil}, {"ConditionalOperator", in.conditionalOperator.Set}},
 	)
+	if err != nil {
+		return err
+	}
+	return in.legacy.check()
 }
 
 // returnOld sets what an operation returns that can only return the old item.

@@ -1,4 +1,4 @@
-package api
+package control
 
 import (
 	"context"
@@ -13,27 +13,27 @@ import (
 // This file is the operations on global tables of version 2017.11.29. DynamoDB
 // refuses to make any; so there are none. Today's are made with UpdateTable.
 
-func (a *API) createGlobalTable(context.Context, *dynamodb.CreateGlobalTableInput) (*dynamodb.CreateGlobalTableOutput, error) {
+func (a *Control) createGlobalTable(context.Context, *dynamodb.CreateGlobalTableInput) (*dynamodb.CreateGlobalTableOutput, error) {
 	return nil, awsjson.Validationf("global tables version 2017.11.29 is not supported")
 }
 
-func (a *API) listGlobalTables(context.Context, *dynamodb.ListGlobalTablesInput) (*dynamodb.ListGlobalTablesOutput, error) {
+func (a *Control) listGlobalTables(context.Context, *dynamodb.ListGlobalTablesInput) (*dynamodb.ListGlobalTablesOutput, error) {
 	return &dynamodb.ListGlobalTablesOutput{GlobalTables: []types.GlobalTable{}}, nil
 }
 
-func (a *API) describeGlobalTable(_ context.Context, in *dynamodb.DescribeGlobalTableInput) (*dynamodb.DescribeGlobalTableOutput, error) {
+func (a *Control) describeGlobalTable(_ context.Context, in *dynamodb.DescribeGlobalTableInput) (*dynamodb.DescribeGlobalTableOutput, error) {
 	return nil, globalTableNotFound(in.GlobalTableName)
 }
 
-func (a *API) updateGlobalTable(_ context.Context, in *dynamodb.UpdateGlobalTableInput) (*dynamodb.UpdateGlobalTableOutput, error) {
+func (a *Control) updateGlobalTable(_ context.Context, in *dynamodb.UpdateGlobalTableInput) (*dynamodb.UpdateGlobalTableOutput, error) {
 	return nil, globalTableNotFound(in.GlobalTableName)
 }
 
-func (a *API) describeGlobalTableSettings(_ context.Context, in *dynamodb.DescribeGlobalTableSettingsInput) (*dynamodb.DescribeGlobalTableSettingsOutput, error) {
+func (a *Control) describeGlobalTableSettings(_ context.Context, in *dynamodb.DescribeGlobalTableSettingsInput) (*dynamodb.DescribeGlobalTableSettingsOutput, error) {
 	return nil, globalTableNotFound(in.GlobalTableName)
 }
 
-func (a *API) updateGlobalTableSettings(_ context.Context, in *dynamodb.UpdateGlobalTableSettingsInput) (*dynamodb.UpdateGlobalTableSettingsOutput, error) {
+func (a *Control) updateGlobalTableSettings(_ context.Context, in *dynamodb.UpdateGlobalTableSettingsInput) (*dynamodb.UpdateGlobalTableSettingsOutput, error) {
 	return nil, globalTableNotFound(in.GlobalTableName)
 }
 

@@ -1,4 +1,4 @@
-package api
+package control
 
 import (
 	"cmp"
@@ -10,10 +10,11 @@ import (
 
 	"github.com/roundtabledb/roundtable/cluster/catalog"
 	"github.com/roundtabledb/roundtable/region/awsjson"
+	"github.com/roundtabledb/roundtable/region/constraint"
 	"github.com/roundtabledb/roundtable/storage/schema"
 )
 
-func (a *API) updateTable(ctx context.Context, in *dynamodb.UpdateTableInput) (*dynamodb.UpdateTableOutput, error) {
+func (a *Control) updateTable(ctx context.Context, in *dynamodb.UpdateTableInput) (*dynamodb.UpdateTableOutput, error) {
 	t, err := a.tableOf(in.TableName)
 	if err != nil {
 		return nil, err
@@ -42,14 +43,14 @@ func (a *API) updateTable(ctx context.Context, in *dynamodb.UpdateTableInput) (*
 
 // checkUpdateTable checks a request as far as that goes without the table.
 func checkUpdateTable(in *dynamodb.UpdateTableInput) error {
-	var c constraints
-	c.enum(enumText(in.BillingMode), "billingMode", billingModes)
-	c.enum(enumText(in.TableClass), "tableClass", tableClasses)
-	c.throughput(in.ProvisionedThroughput)
-	if err := c.err(); err != nil {
+	var c constraint.Set
+	c.Enum(enumText(in.BillingMode), "billingMode", billingModes)
+	c.Enum(enumText(in.TableClass), "tableClass", tableClasses)
+	requireThroughput(&c, in.ProvisionedThroughput)
+	if err := c.Err(); err != nil {
 		return err
 	}
-	for _, m := range []parameter{
+	for _, m := range []member{
 		{"GlobalSecondaryIndexUpdates", len(in.GlobalSecondaryIndexUpdates) > 0},
 		{"VectorIndexUpdates", len(in.VectorIndexUpdates) > 0},
 		{"StreamSpecification", in.StreamSpecification != nil},
@@ -113,7 +114,7 @@ func applySettings(t *schema.Table, in *dynamodb.UpdateTableInput) error {
 }
 
 // updateReplica carries out the one replica update that a request may have.
-func (a *API) updateReplica(ctx context.Context, t *catalog.Table, in *dynamodb.UpdateTableInput) (*catalog.Table, error) {
+func (a *Control) updateReplica(ctx context.Context, t *catalog.Table, in *dynamodb.UpdateTableInput) (*catalog.Table, error) {
 	if len(in.ReplicaUpdates) > 1 {
 		return nil, awsjson.Validationf("Update table operation with more than one create or delete replica actions not allowed")
 	}
@@ -143,7 +144,7 @@ func (a *API) updateReplica(ctx context.Context, t *catalog.Table, in *dynamodb.
 	if err != nil {
 		return nil, err
 	}
-	if now, ok := a.store.Table(t.Name); ok {
+	if now, ok := a.tables.Table(t.Name); ok {
 		return now, nil
 	}
 	return t, nil
@@ -152,10 +153,16 @@ func (a *API) updateReplica(ctx context.Context, t *catalog.Table, in *dynamodb.
 // replicaRegion is the region that a replica update is about, if it is one that
 // Roundtable has.
 func replicaRegion(u types.ReplicationGroupUpdate) (string, error) {
-	actions := []parameter{
+	actions := []member{
 		{"Create", u.Create != nil}, {"Delete", u.Delete != nil}, {"Update", u.Update != nil}, {"Disassociate", u.Disassociate != nil},
 	}
-	if n := len(present(actions)); n != 1 {
+	given := 0
+	for _, action := range actions {
+		if action.set {
+			given++
+		}
+	}
+	if given != 1 {
 		return "", awsjson.Validationf("One or more parameter values were invalid: " +
 			"One of ReplicaUpdate.Create, ReplicaUpdate.Update, ReplicaUpdate.Delete must not be null")
 	}
@@ -169,7 +176,7 @@ func replicaRegion(u types.ReplicationGroupUpdate) (string, error) {
 		name = u.Delete.RegionName
 	default:
 		name = u.Create.RegionName
-		for _, m := range []parameter{
+		for _, m := range []member{
 			{"KMSMasterKeyId of a replica", u.Create.KMSMasterKeyId != nil},
 			{"ProvisionedThroughputOverride", u.Create.ProvisionedThroughputOverride != nil},
 			{"OnDemandThroughputOverride", u.Create.OnDemandThroughputOverride != nil},
@@ -181,7 +188,7 @@ func replicaRegion(u types.ReplicationGroupUpdate) (string, error) {
 			}
 		}
 	}
-	var c constraints
-	c.present(name != nil, "replicaUpdates.1.member.regionName")
-	return aws.ToString(name), c.err()
+	var c constraint.Set
+	c.Present(name != nil, "replicaUpdates.1.member.regionName")
+	return aws.ToString(name), c.Err()
 }

@@ -1,4 +1,4 @@
-package api
+package control
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/roundtabledb/roundtable/cluster/catalog"
 	"github.com/roundtabledb/roundtable/region/awsjson"
+	"github.com/roundtabledb/roundtable/region/constraint"
 	"github.com/roundtabledb/roundtable/storage"
 )
 
@@ -23,23 +24,23 @@ func tooManyTags() error {
 }
 
 // taggedTable finds the table that a tag operation names by its ARN.
-func (a *API) taggedTable(arn *string) (*catalog.Table, error) {
+func (a *Control) taggedTable(arn *string) (*catalog.Table, error) {
 	if arn == nil || !strings.HasPrefix(*arn, "arn:") || !strings.Contains(*arn, ":table/") {
 		return nil, awsjson.Validationf("Invalid TableArn: Invalid ResourceArn provided as input %s", aws.ToString(arn))
 	}
 	// Only this account's tables of this region can be here.
-	t, ok := a.store.Table(tableName(*arn))
+	t, ok := a.tables.Table(constraint.TableName(*arn))
 	if !ok || *arn != a.arn(t.Name) {
 		return nil, storage.Errorf(storage.ResourceNotFound, "Requested resource not found: ResourcArn: %s not found", *arn)
 	}
 	return t, nil
 }
 
-func (a *API) tagResource(ctx context.Context, in *dynamodb.TagResourceInput) (*dynamodb.TagResourceOutput, error) {
-	var c constraints
-	c.present(in.Tags != nil, "tags")
-	c.tags(in.Tags)
-	if err := c.err(); err != nil {
+func (a *Control) tagResource(ctx context.Context, in *dynamodb.TagResourceInput) (*dynamodb.TagResourceOutput, error) {
+	var c constraint.Set
+	c.Present(in.Tags != nil, "tags")
+	requireTags(&c, in.Tags)
+	if err := c.Err(); err != nil {
 		return nil, err
 	}
 	t, err := a.taggedTable(in.ResourceArn)
@@ -63,10 +64,10 @@ func (a *API) tagResource(ctx context.Context, in *dynamodb.TagResourceInput) (*
 	return &dynamodb.TagResourceOutput{}, err
 }
 
-func (a *API) untagResource(ctx context.Context, in *dynamodb.UntagResourceInput) (*dynamodb.UntagResourceOutput, error) {
-	var c constraints
-	c.present(in.TagKeys != nil, "tagKeys")
-	if err := c.err(); err != nil {
+func (a *Control) untagResource(ctx context.Context, in *dynamodb.UntagResourceInput) (*dynamodb.UntagResourceOutput, error) {
+	var c constraint.Set
+	c.Present(in.TagKeys != nil, "tagKeys")
+	if err := c.Err(); err != nil {
 		return nil, err
 	}
 	t, err := a.taggedTable(in.ResourceArn)
@@ -82,7 +83,7 @@ func (a *API) untagResource(ctx context.Context, in *dynamodb.UntagResourceInput
 }
 
 // listTags answers with all tags at once: there are few.
-func (a *API) listTags(_ context.Context, in *dynamodb.ListTagsOfResourceInput) (*dynamodb.ListTagsOfResourceOutput, error) {
+func (a *Control) listTags(_ context.Context, in *dynamodb.ListTagsOfResourceInput) (*dynamodb.ListTagsOfResourceOutput, error) {
 	t, err := a.taggedTable(in.ResourceArn)
 	if err != nil {
 		return nil, err

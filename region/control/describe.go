@@ -1,4 +1,4 @@
-package api
+package control
 
 import (
 	"maps"
@@ -23,7 +23,7 @@ const (
 const globalTableVersion = "2019.11.21"
 
 // describe is what the API shows of a table.
-func (a *API) describe(t *catalog.Table) *types.TableDescription {
+func (a *Control) describe(t *catalog.Table) *types.TableDescription {
 	items, bytes := a.tableSize(t)
 	d := &types.TableDescription{
 		TableName:                 aws.String(t.Name),
@@ -82,7 +82,7 @@ func warmThroughput(t *schema.Table) *types.TableWarmThroughputDescription {
 
 // describeReplicas shows the other regions of a global table. Without any, the
 // table is a regional one and shows nothing of it.
-func (a *API) describeReplicas(d *types.TableDescription, t *catalog.Table) {
+func (a *Control) describeReplicas(d *types.TableDescription, t *catalog.Table) {
 	if t.Global == nil {
 		return
 	}

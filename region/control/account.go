@@ -1,4 +1,4 @@
-package api
+package control
 
 import (
 	"context"
@@ -8,18 +8,19 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/roundtabledb/roundtable/region/awsjson"
+	"github.com/roundtabledb/roundtable/region/constraint"
 	"github.com/roundtabledb/roundtable/storage"
 )
 
 // describeEndpoints sends clients to where they are: the host that they called.
-func (a *API) describeEndpoints(_ context.Context, r *awsjson.Request, dst []byte) ([]byte, error) {
+func (a *Control) describeEndpoints(_ context.Context, r *awsjson.Request, dst []byte) ([]byte, error) {
 	return awsjson.AppendShape(dst, &dynamodb.DescribeEndpointsOutput{
 		Endpoints: []types.Endpoint{{Address: aws.String(r.Host), CachePeriodInMinutes: 1440}},
 	}), nil
 }
 
 // describeLimits answers with DynamoDB's default quotas. Nothing enforces them.
-func (a *API) describeLimits(context.Context, *dynamodb.DescribeLimitsInput) (*dynamodb.DescribeLimitsOutput, error) {
+func (a *Control) describeLimits(context.Context, *dynamodb.DescribeLimitsInput) (*dynamodb.DescribeLimitsOutput, error) {
 	return &dynamodb.DescribeLimitsOutput{
 		AccountMaxReadCapacityUnits:  aws.Int64(80_000),
 		AccountMaxWriteCapacityUnits: aws.Int64(80_000),
@@ -28,7 +29,7 @@ func (a *API) describeLimits(context.Context, *dynamodb.DescribeLimitsInput) (*d
 	}, nil
 }
 
-func (a *API) describeTimeToLive(_ context.Context, in *dynamodb.DescribeTimeToLiveInput) (*dynamodb.DescribeTimeToLiveOutput, error) {
+func (a *Control) describeTimeToLive(_ context.Context, in *dynamodb.DescribeTimeToLiveInput) (*dynamodb.DescribeTimeToLiveOutput, error) {
 	if _, err := a.tableOf(in.TableName); err != nil {
 		return nil, err
 	}
@@ -37,10 +38,10 @@ func (a *API) describeTimeToLive(_ context.Context, in *dynamodb.DescribeTimeToL
 	}, nil
 }
 
-func (a *API) describeContinuousBackups(_ context.Context, in *dynamodb.DescribeContinuousBackupsInput) (*dynamodb.DescribeContinuousBackupsOutput, error) {
+func (a *Control) describeContinuousBackups(_ context.Context, in *dynamodb.DescribeContinuousBackupsInput) (*dynamodb.DescribeContinuousBackupsOutput, error) {
 	if _, err := a.tableOf(in.TableName); err != nil {
 		if storage.KindOf(err) == storage.ResourceNotFound {
-			err = awsjson.NewException("TableNotFoundException", "Table not found: %s", tableName(*in.TableName))
+			err = awsjson.NewException("TableNotFoundException", "Table not found: %s", constraint.TableName(*in.TableName))
 		}
 		return nil, err
 	}

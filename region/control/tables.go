@@ -1,4 +1,4 @@
-package api
+package control
 
 import (
 	"cmp"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/roundtabledb/roundtable/cluster/catalog"
 	"github.com/roundtabledb/roundtable/region/awsjson"
+	"github.com/roundtabledb/roundtable/region/constraint"
 	"github.com/roundtabledb/roundtable/storage"
 )
 
@@ -18,16 +19,16 @@ import (
 const maxTableNames = 100
 
 // tableOf finds the table that an operation on tables names.
-func (a *API) tableOf(name *string) (*catalog.Table, error) {
+func (a *Control) tableOf(name *string) (*catalog.Table, error) {
 	if name == nil {
 		return nil, awsjson.Validationf("The parameter 'TableName' is required but was not present in the request")
 	}
-	if err := checkTableName(text(name)); err != nil {
+	if err := constraint.CheckTableName(text(name)); err != nil {
 		return nil, err
 	}
-	t, ok := a.store.Table(tableName(*name))
+	t, ok := a.tables.Table(constraint.TableName(*name))
 	if !ok {
-		return nil, tableNotFound(tableName(*name))
+		return nil, tableNotFound(constraint.TableName(*name))
 	}
 	return t, nil
 }
@@ -36,7 +37,7 @@ func tableNotFound(name string) error {
 	return storage.Errorf(storage.ResourceNotFound, "Requested resource not found: Table: %s not found", name)
 }
 
-func (a *API) describeTable(_ context.Context, in *dynamodb.DescribeTableInput) (*dynamodb.DescribeTableOutput, error) {
+func (a *Control) describeTable(_ context.Context, in *dynamodb.DescribeTableInput) (*dynamodb.DescribeTableOutput, error) {
 	t, err := a.tableOf(in.TableName)
 	if err != nil {
 		return nil, err
@@ -44,17 +45,17 @@ func (a *API) describeTable(_ context.Context, in *dynamodb.DescribeTableInput) 
 	return &dynamodb.DescribeTableOutput{Table: a.describe(t)}, nil
 }
 
-func (a *API) listTables(_ context.Context, in *dynamodb.ListTablesInput) (*dynamodb.ListTablesOutput, error) {
-	var c constraints
+func (a *Control) listTables(_ context.Context, in *dynamodb.ListTablesInput) (*dynamodb.ListTablesOutput, error) {
+	var c constraint.Set
 	limit := maxTableNames
 	if in.Limit != nil {
 		n := int64(*in.Limit)
-		c.atLeast(integer(&n), "limit", 1)
-		c.atMost(integer(&n), "limit", maxTableNames)
+		c.AtLeast(integer(&n), "limit", 1)
+		c.AtMost(integer(&n), "limit", maxTableNames)
 		limit = int(n)
 	}
-	c.name(text(in.ExclusiveStartTableName), "exclusiveStartTableName", 3)
-	if err := c.err(); err != nil {
+	c.Name(text(in.ExclusiveStartTableName), "exclusiveStartTableName", 3)
+	if err := c.Err(); err != nil {
 		return nil, err
 	}
 	names := a.tables.TableNames()
@@ -73,7 +74,7 @@ func (a *API) listTables(_ context.Context, in *dynamodb.ListTablesInput) (*dyna
 	return out, nil
 }
 
-func (a *API) deleteTable(ctx context.Context, in *dynamodb.DeleteTableInput) (*dynamodb.DeleteTableOutput, error) {
+func (a *Control) deleteTable(ctx context.Context, in *dynamodb.DeleteTableInput) (*dynamodb.DeleteTableOutput, error) {
 	t, err := a.tableOf(in.TableName)
 	if err != nil {
 		return nil, err
@@ -113,8 +114,8 @@ func idle(t *catalog.Table) error {
 }
 
 // arn is a table's Amazon Resource Name.
-func (a *API) arn(table string) string { return a.arnIn(a.region, table) }
+func (a *Control) arn(table string) string { return a.arnIn(a.region, table) }
 
-func (a *API) arnIn(region, table string) string {
+func (a *Control) arnIn(region, table string) string {
 	return fmt.Sprintf("arn:aws:dynamodb:%s:%s:table/%s", cmp.Or(region, "local"), a.account, table)
 }

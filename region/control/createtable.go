@@ -1,4 +1,4 @@
-package api
+package control
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/roundtabledb/roundtable/region/awsjson"
+	"github.com/roundtabledb/roundtable/region/constraint"
 	"github.com/roundtabledb/roundtable/storage"
 	"github.com/roundtabledb/roundtable/storage/item"
 	"github.com/roundtabledb/roundtable/storage/schema"
@@ -26,7 +27,7 @@ var (
 // maxThroughput is the greatest number of capacity units that DynamoDB reads.
 const maxThroughput = 1_000_000_000_000
 
-func (a *API) createTable(ctx context.Context, in *dynamodb.CreateTableInput) (*dynamodb.CreateTableOutput, error) {
+func (a *Control) createTable(ctx context.Context, in *dynamodb.CreateTableInput) (*dynamodb.CreateTableOutput, error) {
 	if err := checkCreateTable(in); err != nil {
 		return nil, err
 	}
@@ -40,7 +41,7 @@ func (a *API) createTable(ctx context.Context, in *dynamodb.CreateTableInput) (*
 	if err := table.Validate(); err != nil {
 		return nil, err
 	}
-	if _, ok := a.store.Table(table.Name); ok {
+	if _, ok := a.tables.Table(table.Name); ok {
 		return nil, storage.Errorf(storage.ResourceInUse, "Table already exists: %s", table.Name)
 	}
 	created, err := a.tables.CreateTable(ctx, *table, nil)
@@ -55,9 +56,9 @@ func newTableName(name *string) error {
 	if name == nil {
 		return awsjson.Validationf("The parameter 'TableName' is required but was not present in the request")
 	}
-	var c constraints
-	c.name(text(name), "tableName", 3)
-	return c.err()
+	var c constraint.Set
+	c.Name(text(name), "tableName", 3)
+	return c.Err()
 }
 
 // text is a member of an SDK struct as the wire has it.
@@ -82,65 +83,65 @@ func checkCreateTable(in *dynamodb.CreateTableInput) error {
 	if err := newTableName(in.TableName); err != nil {
 		return err
 	}
-	var c constraints
-	c.enum(enumText(in.BillingMode), "billingMode", billingModes)
-	c.enum(enumText(in.TableClass), "tableClass", tableClasses)
-	c.throughput(in.ProvisionedThroughput)
-	c.keySchema(in.KeySchema)
-	c.present(in.AttributeDefinitions != nil, "attributeDefinitions")
+	var c constraint.Set
+	c.Enum(enumText(in.BillingMode), "billingMode", billingModes)
+	c.Enum(enumText(in.TableClass), "tableClass", tableClasses)
+	requireThroughput(&c, in.ProvisionedThroughput)
+	requireKeySchema(&c, in.KeySchema)
+	c.Present(in.AttributeDefinitions != nil, "attributeDefinitions")
 	for i, d := range in.AttributeDefinitions {
 		at := fmt.Sprintf("attributeDefinitions.%d.member.", i+1)
-		c.present(d.AttributeName != nil, at+"attributeName")
-		c.present(d.AttributeType != "", at+"attributeType")
-		c.enum(enumText(d.AttributeType), at+"attributeType", attributeTypes)
+		c.Present(d.AttributeName != nil, at+"attributeName")
+		c.Present(d.AttributeType != "", at+"attributeType")
+		c.Enum(enumText(d.AttributeType), at+"attributeType", attributeTypes)
 	}
-	c.tags(in.Tags)
-	return c.err()
+	requireTags(&c, in.Tags)
+	return c.Err()
 }
 
-// throughput requires both units of a ProvisionedThroughput, if there is one.
-func (c *constraints) throughput(p *types.ProvisionedThroughput) {
+// requireThroughput requires both units of a ProvisionedThroughput, if there is one.
+func requireThroughput(c *constraint.Set, p *types.ProvisionedThroughput) {
 	if p == nil {
 		return
 	}
-	c.present(p.WriteCapacityUnits != nil, "provisionedThroughput.writeCapacityUnits")
-	c.atLeast(integer(p.WriteCapacityUnits), "provisionedThroughput.writeCapacityUnits", 1)
-	c.present(p.ReadCapacityUnits != nil, "provisionedThroughput.readCapacityUnits")
-	c.atLeast(integer(p.ReadCapacityUnits), "provisionedThroughput.readCapacityUnits", 1)
+	c.Present(p.WriteCapacityUnits != nil, "provisionedThroughput.writeCapacityUnits")
+	c.AtLeast(integer(p.WriteCapacityUnits), "provisionedThroughput.writeCapacityUnits", 1)
+	c.Present(p.ReadCapacityUnits != nil, "provisionedThroughput.readCapacityUnits")
+	c.AtLeast(integer(p.ReadCapacityUnits), "provisionedThroughput.readCapacityUnits", 1)
 }
 
-func (c *constraints) keySchema(keys []types.KeySchemaElement) {
-	c.present(keys != nil, "keySchema")
+func requireKeySchema(c *constraint.Set, keys []types.KeySchemaElement) {
+	c.Present(keys != nil, "keySchema")
 	if keys != nil {
-		c.require(len(keys) >= 1, "keySchema", "'[]'", "Member must have length greater than or equal to 1")
+		c.Require(len(keys) >= 1, "keySchema", "'[]'", "Member must have length greater than or equal to 1")
 	}
 	if len(keys) > 2 {
 		elems := make([]string, len(keys))
 		for i, k := range keys {
 			elems[i] = fmt.Sprintf("KeySchemaElement(attributeName=%s, keyType=%s)", aws.ToString(k.AttributeName), k.KeyType)
 		}
-		c.require(false, "keySchema", quoted("["+strings.Join(elems, ", ")+"]"), "Member must have length less than or equal to 2")
+		c.Require(false, "keySchema", constraint.Quoted("["+strings.Join(elems, ", ")+"]"), "Member must have length less than or equal to 2")
 	}
 	for i, k := range keys {
 		at := fmt.Sprintf("keySchema.%d.member.", i+1)
-		c.present(k.AttributeName != nil, at+"attributeName")
-		c.present(k.KeyType != "", at+"keyType")
-		c.enum(enumText(k.KeyType), at+"keyType", keyTypes)
+		c.Present(k.AttributeName != nil, at+"attributeName")
+		c.Present(k.KeyType != "", at+"keyType")
+		c.Enum(enumText(k.KeyType), at+"keyType", keyTypes)
 	}
 }
 
-// tags requires names of 1 to 128 and values of up to 256 letters.
-func (c *constraints) tags(tags []types.Tag) {
+// requireTags requires names of 1 to 128 and values of up to 256 letters.
+func requireTags(c *constraint.Set, tags []types.Tag) {
 	for i, t := range tags {
 		at := fmt.Sprintf("tags.%d.member.", i+1)
-		c.present(t.Key != nil, at+"key")
-		c.present(t.Value != nil, at+"value")
+		c.Present(t.Key != nil, at+"key")
+		c.Present(t.Value != nil, at+"value")
 		if t.Key != nil {
-			c.require(len(*t.Key) >= 1, at+"key", quoted(*t.Key), "Member must have length greater than or equal to 1")
-			c.require(len(*t.Key) <= 128, at+"key", quoted(*t.Key), "Member must have length less than or equal to 128")
+			c.Require(len(*t.Key) >= 1, at+"key", constraint.Quoted(*t.Key), "Member must have length greater than or equal to 1")
+			c.Require(len(*t.Key) <= 128, at+"key", constraint.Quoted(*t.Key), "Member must have length less than or equal to 128")
 		}
 		if t.Value != nil {
-			c.require(len(*t.Value) <= 256, at+"value", quoted(*t.Value), "Member must have length less than or equal to 256")
+			c.Require(len(*t.Value) <= 256, at+"value", constraint.Quoted(*t.Value), "Member must have length less than or equal to 256")
 		}
 	}
 }
@@ -152,7 +153,7 @@ func notYet(member string) error {
 }
 
 func checkSupported(in *dynamodb.CreateTableInput) error {
-	for _, m := range []parameter{
+	for _, m := range []member{
 		{"LocalSecondaryIndexes", len(in.LocalSecondaryIndexes) > 0},
 		{"GlobalSecondaryIndexes", len(in.GlobalSecondaryIndexes) > 0},
 		{"VectorIndexes", len(in.VectorIndexes) > 0},

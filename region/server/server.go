@@ -1,0 +1,230 @@
+// Package server is a region's front door at one node: it composes the
+// operations, the check of who calls and the measurements into an HTTP server
+// for the API, and serves the node's operators on a port of their own.
+//
+// It knows the parts of the front door. What is behind it comes in as the
+// interfaces that those parts declare.
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/roundtabledb/roundtable/cluster/catalog"
+	"github.com/roundtabledb/roundtable/region/api"
+	"github.com/roundtabledb/roundtable/region/awsjson"
+	"github.com/roundtabledb/roundtable/region/control"
+	"github.com/roundtabledb/roundtable/region/telemetry"
+)
+
+// Options say what a Server serves, and where.
+type Options struct {
+	// Region is this region's name, Node this node's.
+	Region, Node string
+	// Account is the account number in ARNs. Empty means 000000000000.
+	Account string
+
+	// API accepts the clients' connections. The Server closes it.
+	API net.Listener
+	// TLS secures the API. nil serves plain HTTP.
+	TLS *tls.Config
+	// Operations accepts the operators' connections: health, metrics, status.
+	// nil serves none. The Server closes it.
+	Operations net.Listener
+
+	// Store holds the items.
+	Store api.Store
+	// Tables is the tables.
+	Tables control.Tables
+	// TableSize is about how large a table is. nil means that nobody counts.
+	TableSize func(t *catalog.Table) (items, bytes int64)
+	// Replicas spreads tables over regions. nil means one region.
+	Replicas control.Replicas
+	// Authenticate checks who calls, and returns the context of the operation.
+	// nil lets everybody in.
+	Authenticate func(r *http.Request, body []byte) (context.Context, error)
+	// Telemetry is the node's measurements. nil measures nothing.
+	Telemetry *telemetry.Telemetry
+
+	// Ready says why the node should not be sent requests, nil when it should.
+	Ready func() error
+	// Status is what /status shows, as JSON. nil shows nothing.
+	Status func(ctx context.Context) any
+	// Logger is where trouble is told. nil means slog.Default.
+	Logger *slog.Logger
+}
+
+// Server is a running front door.
+type Server struct {
+	api, operations *http.Server
+	serving         sync.WaitGroup
+
+	mu struct {
+		sync.Mutex
+		draining bool
+		failed   error
+	}
+	ready func() error
+	log   *slog.Logger
+}
+
+// Start begins to serve. Serving ends with Close.
+func Start(o Options) (*Server, error) {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	s := &Server{ready: o.Ready, log: o.Logger}
+	handler, err := newHandler(o)
+	if err != nil {
+		return nil, err
+	}
+	s.api = newHTTPServer(handler, o.Logger)
+	listener := o.API
+	if o.TLS != nil {
+		listener = tls.NewListener(listener, o.TLS)
+	}
+	s.serve("api", s.api, listener)
+	if o.Operations != nil {
+		s.operations = newHTTPServer(s.operationsHandler(o), o.Logger)
+		s.serve("operations", s.operations, o.Operations)
+	}
+	return s, nil
+}
+
+// newHandler makes the handler of the API.
+func newHandler(o Options) (*awsjson.Handler, error) {
+	targets := api.New(o.Store).Targets()
+	maps.Copy(targets, control.New(control.Options{
+		Region: o.Region, Account: o.Account, Tables: o.Tables, TableSize: o.TableSize, Replicas: o.Replicas,
+	}).Targets())
+	wire := awsjson.Options{Targets: targets, Region: o.Region, Authenticate: o.Authenticate, Logger: o.Logger}
+	if o.Telemetry != nil {
+		requests, err := telemetry.NewRequests(o.Telemetry.Meters())
+		if err != nil {
+			return nil, fmt.Errorf("server: %w", err)
+		}
+		wire.Observe = requests.Observe
+	}
+	return awsjson.NewHandler(wire), nil
+}
+
+// Times that a client may take. Requests are small; idle connections are what
+// clients live on.
+const (
+	headerTimeout = 10 * time.Second
+	bodyTimeout   = 60 * time.Second
+	idleTimeout   = 5 * time.Minute
+	maxHeader     = 64 << 10
+)
+
+func newHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       bodyTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+func (s *Server) serve(name string, server *http.Server, l net.Listener) {
+	s.serving.Go(func() {
+		err := server.Serve(l)
+		if errors.Is(err, http.ErrServerClosed) {
+			return
+		}
+		s.log.Error("stopped serving", "server", name, "err", err)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.mu.failed = fmt.Errorf("server: %s: %w", name, err)
+	})
+}
+
+// Drain makes the node look not ready, so that load balancers send no more
+// requests. It goes on answering.
+func (s *Server) Drain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.draining = true
+}
+
+// Close stops to accept requests and waits for those under way until ctx ends;
+// then it cuts them off.
+func (s *Server) Close(ctx context.Context) error {
+	s.Drain()
+	err := shutdown(ctx, s.api)
+	if s.operations != nil {
+		err = errors.Join(err, shutdown(ctx, s.operations))
+	}
+	s.serving.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return errors.Join(err, s.mu.failed)
+}
+
+func shutdown(ctx context.Context, server *http.Server) error {
+	err := server.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("server: requests were cut off: %w", err), server.Close())
+	}
+	return err
+}
+
+// operationsHandler serves operators: /healthz says that the process lives,
+// /readyz whether it should get requests.
+func (s *Server) operationsHandler(o Options) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "ok\n")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if err := s.notReady(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.WriteString(w, "ok\n")
+	})
+	if o.Telemetry != nil {
+		mux.Handle("GET /metrics", o.Telemetry.Handler())
+	}
+	if o.Status != nil {
+		mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			enc := json.NewEncoder(w)
+			enc.SetIndent("", "  ")
+			if err := enc.Encode(o.Status(r.Context())); err != nil {
+				s.log.Debug("status was not sent", "err", err)
+			}
+		})
+	}
+	return mux
+}
+
+var errDraining = errors.New("draining")
+
+func (s *Server) notReady() error {
+	s.mu.Lock()
+	draining, failed := s.mu.draining, s.mu.failed
+	s.mu.Unlock()
+	switch {
+	case failed != nil:
+		return failed
+	case draining:
+		return errDraining
+	case s.ready != nil:
+		return s.ready()
+	default:
+		return nil
+	}
+}
