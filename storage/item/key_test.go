@@ -100,3 +100,29 @@ func FuzzDecodeKey(f *testing.F) {
 		}
 	})
 }
+
+func TestDecodeKeyRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		kind item.Kind
+		hex  string
+	}{
+		"no terminator":          {item.S, "61"},
+		"half a terminator":      {item.S, "6100"},
+		"another terminator":     {item.B, "610002"},
+		"half a rank":            {item.N, "80"},
+		"no digits":              {item.N, "808300"},
+		"digits without end":     {item.N, "80830b"},
+		"leading zero":           {item.N, "80830200"},
+		"trailing zeros":         {item.N, "80830b0100"},
+		"no digit":               {item.N, "8083ff00"},
+		"too many digits":        {item.N, "8083" + strings.Repeat("0b", 20) + "00"},
+		"magnitude too great":    {item.N, "ffff0b00"},
+		"magnitude too small":    {item.N, "0001f4ff"},
+		"a kind of no key":       {item.BOOL, "01"},
+		"positive end, negative": {item.N, "7f7df400"},
+	} {
+		if v, _, err := item.DecodeKey(must(hex.DecodeString(c.hex)), c.kind); storage.KindOf(err) != storage.Corrupt {
+			t.Errorf("%s: %v, %v", name, v, err)
+		}
+	}
+}
