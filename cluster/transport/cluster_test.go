@@ -46,11 +46,13 @@ func (c *testCluster) add(id cluster.NodeID, prepare func(*transport.Transport))
 		c.t.Fatal(err)
 	}
 	n := serve(l, transport.Options{
-		Self:    id,
-		Dial:    c.net.Dialer(string(id)),
-		Resolve: func(id cluster.NodeID) (string, bool) { return string(id) + ":7000", !strings.HasPrefix(string(id), "unknown") },
-		Tap:     c.tap,
-		Logger:  c.log,
+		Self: id,
+		Dial: c.net.Dialer(string(id)),
+		Resolve: func(id cluster.NodeID) (string, bool) {
+			return string(id) + ":7000", !strings.HasPrefix(string(id), "unknown")
+		},
+		Tap:    c.tap,
+		Logger: c.log,
 	}, prepare)
 	c.nodes[id] = n
 	return n

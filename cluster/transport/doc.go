@@ -20,8 +20,10 @@
 //
 // # Batching
 //
-// A frame holds whatever waits when the stream is ready for it. There is no
-// timer: an idle lane sends a message at once, a busy one sends many together.
+// A frame holds whatever waits when the stream is ready for it. No timer delays
+// a request: an idle lane sends it at once, a busy one sends many together. Only
+// the idle traffic of Raft, heartbeats and appends without entries, waits a few
+// milliseconds for company.
 //
 // # Errors
 //

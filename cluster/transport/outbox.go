@@ -23,6 +23,9 @@ const (
 	maxBody = 15 << 20
 	// maxFrame is what gRPC must accept.
 	maxFrame = 16 << 20
+
+	// patience is how long a patient call waits for company. See call.patient.
+	patience = 10 * time.Millisecond
 )
 
 // call is one request on its way. Its fields are guarded by its outbox's mutex
@@ -32,6 +35,11 @@ type call struct {
 	method Method
 	group  cluster.GroupID
 	done   func([]byte, error)
+	// patient calls do not wake the sender. They go out with the next call that
+	// does, or when the oldest has waited for patience. They are Raft's idle
+	// traffic: three nodes with 300 groups that idle send a third of the frames
+	// this way, and need two thirds of the processor time.
+	patient bool
 
 	// body is nil once the call has finished without having been sent.
 	body []byte
@@ -72,6 +80,10 @@ type outbox struct {
 		calls  map[uint64]*call
 		lastID uint64
 		closed bool
+		// waiting is set while company wakes the sender in time for the patient
+		// calls in the queue.
+		waiting bool
+		company *time.Timer
 	}
 }
 
@@ -124,7 +136,17 @@ func (o *outbox) queueLocked(c *call, copies int) {
 		o.mu.bytes += len(c.body)
 		c.queued++
 	}
-	o.signal()
+	switch {
+	case !c.patient:
+		o.signal()
+	case o.mu.waiting:
+	case o.mu.company == nil:
+		o.mu.waiting = true
+		o.mu.company = time.AfterFunc(patience, o.signal)
+	default:
+		o.mu.waiting = true
+		o.mu.company.Reset(patience)
+	}
 }
 
 // signal wakes the sender to look at the queue.
@@ -140,6 +162,10 @@ func (o *outbox) signal() {
 func (o *outbox) take(batch []*call) []*call {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.mu.waiting {
+		o.mu.waiting = false
+		o.mu.company.Stop()
+	}
 	size := 0
 	for o.mu.head < len(o.mu.queue) && size < frameBytes {
 		c := o.mu.queue[o.mu.head]
@@ -234,6 +260,9 @@ func (o *outbox) fail(queued bool, cause error) {
 func (o *outbox) close() {
 	o.mu.Lock()
 	o.mu.closed = true
+	if o.mu.company != nil {
+		o.mu.company.Stop()
+	}
 	o.mu.Unlock()
 	o.fail(true, errClosed())
 	o.callbacks.Wait()

@@ -96,9 +96,12 @@ func (p *pipeline) AppendEntries(args *raft.AppendEntriesRequest, resp *raft.App
 		body := encodeAppend(head, args.Term, part)
 		// Also requests without entries go by the data lane: one that overtook
 		// entries would be refused, and a refusal ends the pipeline.
-		g.t.Call(p.peer.Node, DataLane(g.group), RaftAppend, g.group, body, g.appendTimeout(), func(body []byte, err error) {
-			p.answer(f, body, err)
-			<-p.window
+		g.t.call(p.peer.Node, DataLane(g.group), g.appendTimeout(), &call{
+			method: RaftAppend, group: g.group, body: body, patient: len(part.entries) == 0,
+			done: func(body []byte, err error) {
+				p.answer(f, body, err)
+				<-p.window
+			},
 		})
 	}
 	return f, nil

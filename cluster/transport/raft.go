@@ -198,7 +198,8 @@ func (g *GroupTransport) AppendEntries(_ raft.ServerID, target raft.ServerAddres
 	// through, and the last answer is a fresh sign of life.
 	for _, part := range splitAppend(make([]appendPart, 0, 1), args, maxAppend) {
 		body := encodeAppend(head, args.Term, part)
-		if err := g.ask(peer, lane, RaftAppend, body, g.appendTimeout(), resp); err != nil {
+		patient := len(part.entries) == 0
+		if err := g.ask(peer, lane, g.appendTimeout(), &call{method: RaftAppend, body: body, patient: patient}, resp); err != nil {
 			return err
 		}
 		if !resp.Success {
@@ -216,7 +217,7 @@ func (g *GroupTransport) RequestVote(_ raft.ServerID, target raft.ServerAddress,
 	}
 	body := encodeVote(g.head(peer, args.RPCHeader), args.Term, args.LastLogIndex, args.LastLogTerm)
 	body = append(body, flag(args.LeadershipTransfer, 1))
-	return g.ask(peer, Control, RaftVote, body, g.hooks.Load().HeartbeatTimeout, resp)
+	return g.ask(peer, Control, g.hooks.Load().HeartbeatTimeout, &call{method: RaftVote, body: body}, resp)
 }
 
 // RequestPreVote implements raft.WithPreVote.
@@ -226,7 +227,7 @@ func (g *GroupTransport) RequestPreVote(_ raft.ServerID, target raft.ServerAddre
 		return err
 	}
 	body := encodeVote(g.head(peer, args.RPCHeader), args.Term, args.LastLogIndex, args.LastLogTerm)
-	return g.ask(peer, Control, RaftPreVote, body, g.hooks.Load().HeartbeatTimeout, resp)
+	return g.ask(peer, Control, g.hooks.Load().HeartbeatTimeout, &call{method: RaftPreVote, body: body}, resp)
 }
 
 // TimeoutNow implements raft.Transport.
@@ -236,7 +237,7 @@ func (g *GroupTransport) TimeoutNow(_ raft.ServerID, target raft.ServerAddress, 
 		return err
 	}
 	body := g.head(peer, args.RPCHeader).append(nil)
-	return g.ask(peer, Control, RaftTimeoutNow, body, g.hooks.Load().HeartbeatTimeout, resp)
+	return g.ask(peer, Control, g.hooks.Load().HeartbeatTimeout, &call{method: RaftTimeoutNow, body: body}, resp)
 }
 
 // InstallSnapshot implements raft.Transport. The data are not read: the hook
@@ -265,15 +266,17 @@ func (g *GroupTransport) head(target cluster.PeerID, h raft.RPCHeader) requestHe
 func (g *GroupTransport) appendTimeout() time.Duration { return g.hooks.Load().HeartbeatTimeout / 2 }
 
 // ask sends a request and waits for the answer.
-func (g *GroupTransport) ask(peer cluster.PeerID, lane Lane, m Method, body []byte, timeout time.Duration, response any) error {
+func (g *GroupTransport) ask(peer cluster.PeerID, lane Lane, timeout time.Duration, c *call, response any) error {
 	// The transport ends every call, so this wait has an end.
 	ended := make(chan error, 1)
-	g.t.Call(peer.Node, lane, m, g.group, body, timeout, func(body []byte, err error) {
+	c.group = g.group
+	c.done = func(body []byte, err error) {
 		if err == nil {
 			err = decodeResponse(peer, body, response)
 		}
 		ended <- err
-	})
+	}
+	g.t.call(peer.Node, lane, timeout, c)
 	return <-ended
 }
 

@@ -137,17 +137,20 @@ func (t *Transport) Handle(m Method, h Handler) { t.handlers[m] = h }
 // was never sent, Ambiguous that it may have been. The body belongs to the
 // transport and then to the handler; the body that done is given is done's.
 func (t *Transport) Call(to cluster.NodeID, lane Lane, m Method, g cluster.GroupID, body []byte, timeout time.Duration, done func([]byte, error)) {
-	c := &call{method: m, group: g, body: body, done: done}
+	t.call(to, lane, timeout, &call{method: m, group: g, body: body, done: done})
+}
+
+func (t *Transport) call(to cluster.NodeID, lane Lane, timeout time.Duration, c *call) {
 	o, err := t.outbox(linkKey{to, lane})
 	if err == nil {
 		var v Verdict
 		if to != t.options.Self {
-			v = t.tap(Message{From: t.options.Self, To: to, Lane: lane, Method: m, Group: g, Size: len(body)})
+			v = t.tap(Message{From: t.options.Self, To: to, Lane: lane, Method: c.method, Group: c.group, Size: len(c.body)})
 		}
 		err = o.add(c, timeout, v)
 	}
 	if err != nil {
-		t.refuse(done, err)
+		t.refuse(c.done, err)
 	}
 }
 
