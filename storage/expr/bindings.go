@@ -59,6 +59,9 @@ func (b *Bindings) Validate() error {
 		if err := validPlaceholder("ExpressionAttributeValues", ':', key); err != nil {
 			return err
 		}
+		if err := checkDepth(b.Values[key], 1); err != nil {
+			return storage.Validationf("ExpressionAttributeValues contains invalid value: %w for key %s", err, key)
+		}
 		size += len(key) + b.Values[key].Size()
 	}
 	if size > maxBindingsBytes {

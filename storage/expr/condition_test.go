@@ -274,6 +274,8 @@ func TestConditionRefused(t *testing.T) {
 		{strings.Repeat("a<b or ", 151) + "a<b", "The expression contains too many operators; operator count: 301"},
 		{strings.Repeat("a<b or (", 151) + "a<b" + strings.Repeat(")", 151), "The expression contains too many operators; operator count: 301"},
 		{strings.Repeat("NOT ", 300) + "a<b", "The expression contains too many operators; operator count: 301"},
+		{strings.Repeat("NOT ", 1000) + "a<b", "The expression contains too many operators; operator count: 301"},
+		{strings.Repeat("size(", 700) + "a", "The expression contains too many operators; operator count: 301"},
 		{strings.Repeat("(", 4000), `Syntax error; token: "(", near: "((("`},
 
 		// Words: reserved words, indexes, functions and their places.
@@ -393,6 +395,9 @@ func TestBindings(t *testing.T) {
 		{&Bindings{Names: map[string]string{"#" + long: "a"}}, "ExpressionAttributeNames contains invalid key: " +
 			"The expression attribute map contains a key that is too long; size of key: 256"},
 		{&Bindings{Values: map[string]item.Value{"a": val(1)}}, `ExpressionAttributeValues contains invalid key: Syntax error; key: "a"`},
+		{bind(doc{":a": nested(32)}), ""},
+		{bind(doc{":a": nested(33)}), "ExpressionAttributeValues contains invalid value: Nesting Levels have exceeded supported limits: " +
+			"Attributes in the item have nested levels beyond supported limit for key :a"},
 		{&Bindings{Values: map[string]item.Value{":a": val(strings.Repeat("x", 2<<20))}}, "ExpressionAttributeValues exceeds max size"},
 	} {
 		wantError(t, test.bindings.Validate(), test.want)

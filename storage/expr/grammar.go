@@ -47,10 +47,8 @@ func (p *parser) chain(operator kind, k nodeKind, rule func(*parser) int) int {
 	}
 	p.requireCondition(first)
 	parent := p.add(k, p.at, first)
-	p.operators-- // the operators of the chain are counted one by one
 	for last := first; p.is(operator); {
-		p.take()
-		p.operators++
+		p.operator()
 		next := rule(p)
 		p.requireCondition(next)
 		last = p.link(parent, last, next)
@@ -62,9 +60,9 @@ func (p *parser) negation() int {
 	if !p.is(keyNot) {
 		return p.primary()
 	}
+	token := p.operator()
 	p.enter()
 	defer p.leave()
-	token := p.take()
 	n := p.negation()
 	p.requireCondition(n)
 	return p.add(nodeNot, token, n)
@@ -81,17 +79,17 @@ func (p *parser) primary() int {
 	switch k := p.tokens[p.at].kind; k {
 	case symEQ, symNE, symLT, symLE, symGT, symGE:
 		p.requireOperand(left)
-		token := p.take()
+		token := p.operator()
 		return p.add(nodeCompare, token, left, p.operand())
 	case keyBetween:
 		p.requireOperand(left)
-		token := p.take()
+		token := p.operator()
 		low := p.operand()
 		p.expect(keyAnd)
 		return p.add(nodeBetween, token, left, low, p.operand())
 	case keyIn:
 		p.requireOperand(left)
-		n := p.add(nodeIn, p.take(), left)
+		n := p.add(nodeIn, p.operator(), left)
 		p.expect(symOpen)
 		p.list(n, left)
 		p.expect(symClose)
@@ -146,9 +144,9 @@ func (p *parser) operand() int {
 }
 
 func (p *parser) call() int {
+	n := p.add(nodeCall, p.operator())
 	p.enter()
 	defer p.leave()
-	n := p.add(nodeCall, p.take())
 	p.expect(symOpen)
 	p.list(n, 0)
 	p.expect(symClose)
@@ -259,7 +257,7 @@ func (p *parser) sum() int {
 	if !p.is(symPlus) && !p.is(symMinus) {
 		return left
 	}
-	token := p.take()
+	token := p.operator()
 	return p.add(nodeArithmetic, token, left, p.operand())
 }
 

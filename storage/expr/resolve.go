@@ -245,6 +245,9 @@ func (r *resolver) requirePath(name string, o *operand) error {
 // apart checks that no two paths overlap or conflict. An overlap is reported
 // before a conflict, and of several the one that is complete first.
 func (r *resolver) apart(paths []item.Path) error {
+	if neighboursApart(paths) {
+		return nil
+	}
 	for _, clash := range []struct {
 		what  string
 		found func(p, q item.Path) bool
@@ -259,4 +262,17 @@ func (r *resolver) apart(paths []item.Path) error {
 		}
 	}
 	return nil
+}
+
+// neighboursApart reports whether no two paths overlap or conflict. In order of
+// path a path is followed by what it leads into, and the steps by name from one
+// place by those by index, so that a clash shows between neighbours.
+func neighboursApart(paths []item.Path) bool {
+	sorted := slices.SortedFunc(slices.Values(paths), comparePaths)
+	for i := 1; i < len(sorted); i++ {
+		if sorted[i-1].Overlaps(sorted[i]) || sorted[i-1].Conflicts(sorted[i]) {
+			return false
+		}
+	}
+	return true
 }

@@ -77,7 +77,7 @@ func parse(field, src string, rule func(*parser) int) (*parser, int, error) {
 	root := rule(p)
 	p.expect(eof)
 	if p.err == nil && p.operators > maxOperators {
-		p.err = p.invalid("The expression contains too many operators; operator count: %d", maxOperators+1)
+		p.err = p.tooManyOperators()
 	}
 	if p.err != nil {
 		return nil, 0, p.err
@@ -88,6 +88,11 @@ func parse(field, src string, rule func(*parser) int) (*parser, int, error) {
 // invalid is an error about the expression.
 func (p *parser) invalid(format string, args ...any) error {
 	return storage.Validationf("Invalid "+p.field+": "+format, args...)
+}
+
+// tooManyOperators is DynamoDB's error, which does not count further.
+func (p *parser) tooManyOperators() error {
+	return p.invalid("The expression contains too many operators; operator count: %d", maxOperators+1)
 }
 
 func (p *parser) fail(err error) {
@@ -125,6 +130,12 @@ func (p *parser) take() int {
 	return p.at - 1
 }
 
+// operator is take of an operator or a function, which it counts.
+func (p *parser) operator() int {
+	p.operators++
+	return p.take()
+}
+
 // accept goes past the current token if it is of kind k.
 func (p *parser) accept(k kind) bool {
 	if !p.is(k) {
@@ -149,11 +160,6 @@ func (p *parser) text(token int) string {
 
 // add adds a node with children.
 func (p *parser) add(k nodeKind, token int, children ...int) int {
-	switch k {
-	case nodePath, nodeValue, nodeParen, nodeAction:
-	default:
-		p.operators++
-	}
 	p.nodes = append(p.nodes, node{kind: k, token: token})
 	parent := len(p.nodes) - 1
 	last := 0
@@ -195,7 +201,12 @@ func (p *parser) unwrap(n int) int {
 
 // enter bounds the recursion; leave is called on the way back.
 func (p *parser) enter() {
-	if p.nesting++; p.nesting > maxNesting {
+	p.nesting++
+	switch {
+	case p.nesting <= maxNesting:
+	case p.operators > maxOperators:
+		p.fail(p.tooManyOperators())
+	default:
 		p.unexpected()
 	}
 }

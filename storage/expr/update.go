@@ -53,9 +53,8 @@ func (u *Update) Apply(it item.Item) (item.Item, error) {
 		if err != nil {
 			return item.Item{}, err
 		}
-		if isDocument(v) && len(a.path)+v.Depth() > item.MaxDepth {
-			return item.Item{}, storage.Validationf("Nesting Levels have exceeded supported limits: " +
-				"Attributes in the item have nested levels beyond supported limit")
+		if err := checkDepth(v, len(a.path)); err != nil {
+			return item.Item{}, err
 		}
 		edits = append(edits, edit{path: a.path, value: v})
 	}
@@ -113,7 +112,14 @@ func writable(it item.Item, path item.Path) bool {
 	return ok && parent.Kind() == item.L
 }
 
-func isDocument(v item.Value) bool { return v.Kind() == item.M || v.Kind() == item.L }
+// checkDepth checks that v does not nest too deep at the end of a path of some
+// steps.
+func checkDepth(v item.Value, steps int) error {
+	if steps-1+v.Depth() > item.MaxDepth {
+		return item.TooDeep()
+	}
+	return nil
+}
 
 // result is the value that a gives to its path; the zero Value when it leaves
 // nothing there.

@@ -122,7 +122,7 @@ func TestUpdateFails(t *testing.T) {
 		path    = "The document path provided in the update expression is invalid for update"
 		deep    = "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit"
 	)
-	bindings := doc{":1": 1, ":s": "x", ":l": list{1}, ":red": ss{"red"}, ":n": ns{1}, ":tiny": num("1e-130"), ":huge": num("9e125"), ":deep": nested(31)}
+	bindings := doc{":1": 1, ":s": "x", ":l": list{1}, ":red": ss{"red"}, ":n": ns{1}, ":tiny": num("1e-130"), ":huge": num("9e125"), ":deep": nested(32)}
 	it := doc{"n": 1, "s": "x", "l": list{1, doc{}}, "m": doc{"a": 1}, "ss": ss{"a"}, "big": num("9e125")}
 	for _, test := range []struct{ src, want string }{
 		{"SET a = b", missing},
