@@ -1,6 +1,7 @@
 package raftlog
 
 import (
+	"runtime"
 	"time"
 )
 
@@ -44,11 +45,14 @@ func (f *frame) place(start int) location {
 	return location{f.segment, uint32(f.offset) + uint32(start), uint32(len(f.buf) - start)}
 }
 
-// committer makes changes durable. Its fields belong to its goroutine, and to
-// Open before that runs.
+// committer makes changes durable. Whoever holds it commits for all who wait:
+// a caller that finds it free, so that a lone caller need not wait for another
+// goroutine to wake up, or its own goroutine as long as more and more waits.
+// Its fields belong to the holder, and to Open before there is one.
 type committer struct {
 	log      *Log
-	finished chan struct{} // closed when the goroutine has ended
+	closing  chan struct{} // closed to end the goroutine
+	finished chan struct{} // closed when it has ended
 	watch    *time.Timer   // fails the log when a commit is stuck
 
 	segment *segment // the one being written
@@ -57,13 +61,14 @@ type committer struct {
 	number  uint64   // of the next frame
 	piece   *piece   // what the next frame is built in, if it fits
 	frame   frame
-	head    []byte // scratch
-	taken   []*request
+	head    []byte     // scratch
+	taken   []*request // scratch
 }
 
 func (c *committer) init(l *Log) {
 	c.log = l
 	c.number = 1
+	c.closing = make(chan struct{})
 	c.finished = make(chan struct{})
 	c.frame.newSlot = func() uint32 {
 		l.mu.Lock()
@@ -78,54 +83,49 @@ func (c *committer) init(l *Log) {
 	c.watch.Stop()
 }
 
-// run commits what waits until the log is closed or has failed.
+// run is the goroutine. It is woken when it holds the committer.
 func (c *committer) run() {
 	defer close(c.finished)
 	for {
-		batch := c.take()
-		if batch == nil {
-			break
+		select {
+		case <-c.log.wake:
+		case <-c.closing:
+			return
 		}
-		for len(batch) > 0 {
-			n := fits(batch)
-			if err := c.commit(batch[:n]); err != nil {
-				c.log.fail(err)
-				return
-			}
-			batch = batch[n:]
+		for held := true; held; held = !c.release() {
+			c.commitWaiting()
+			// Those just woken may have more to commit. Unless they are let run
+			// first, the next commit is for a part of them, and the one after for
+			// the others.
+			runtime.Gosched()
 		}
-	}
-	if c.log.usable() != nil {
-		return
-	}
-	if err := c.commit([]*request{{change: markClosed{}, done: make(chan error, 1)}}); err != nil {
-		c.log.fail(err)
 	}
 }
 
-// take waits for changes and returns all that wait; nil means that the log was
-// closed or has failed.
-func (c *committer) take() []*request {
+// commitWaiting commits all that waits.
+func (c *committer) commitWaiting() {
 	l := c.log
-	for l.usable() == nil {
-		l.queue.Lock()
-		batch, closed := l.queue.waiting, l.queue.closed
-		if len(batch) > 0 {
-			l.queue.waiting, c.taken = c.taken[:0], batch
+	l.queue.Lock()
+	batch := l.queue.waiting
+	l.queue.waiting, c.taken = c.taken[:0], batch
+	l.queue.Unlock()
+
+	for batch = movesFirst(batch); len(batch) > 0 && l.usable() == nil; {
+		n := fits(batch)
+		if err := c.commit(batch[:n]); err != nil {
+			l.fail(err)
 		}
-		l.queue.Unlock()
-		if len(batch) > 0 {
-			return movesFirst(batch)
-		}
-		if closed {
-			return nil
-		}
-		select {
-		case <-l.wake:
-		case <-l.dead:
-		}
+		batch = batch[n:]
 	}
-	return nil
+}
+
+// release gives the committer back, unless more waits.
+func (c *committer) release() bool {
+	l := c.log
+	l.queue.Lock()
+	defer l.queue.Unlock()
+	l.queue.held = len(l.queue.waiting) > 0 && l.usable() == nil
+	return !l.queue.held
 }
 
 // movesFirst puts the cleaner's change, of which there is one at most, before

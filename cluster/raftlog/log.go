@@ -2,6 +2,7 @@ package raftlog
 
 import (
 	"cmp"
+	"errors"
 	"io"
 	"slices"
 	"sync"
@@ -95,13 +96,16 @@ type Log struct {
 
 	// requests recycles what submit hands to the committer.
 	requests sync.Pool
-	// wake tells the committer that the queue has changed.
+	// wake hands the committer to its goroutine.
 	wake  chan struct{}
 	queue struct {
 		sync.Mutex
 		waiting []*request
+		held    bool // someone holds the committer
 		closed  bool
 	}
+	// holders are the callers that hold the committer.
+	holders sync.WaitGroup
 
 	// births is held while a peer is created or destroyed.
 	births sync.Mutex
@@ -215,7 +219,7 @@ func (l *Log) Stats() Stats {
 	return s
 }
 
-// submit hands a change to the committer and waits until it is durable.
+// submit waits until a change is durable.
 func (l *Log) submit(c change) error {
 	if err := l.usable(); err != nil {
 		return err
@@ -230,16 +234,40 @@ func (l *Log) submit(c change) error {
 		l.queue.Unlock()
 		return errClosed
 	}
-	l.queue.waiting = append(l.queue.waiting, r)
+	hold := l.enqueueLocked(r)
 	l.queue.Unlock()
-	notify(l.wake)
+	return l.await(r, hold)
+}
+
+// enqueueLocked lets a request wait for the committer. It returns true if the
+// caller now holds it.
+func (l *Log) enqueueLocked(r *request) bool {
+	l.queue.waiting = append(l.queue.waiting, r)
+	if l.queue.held {
+		return false
+	}
+	l.queue.held = true
+	l.holders.Add(1)
+	return true
+}
+
+// await waits for a request, and does the work if the caller holds the
+// committer.
+func (l *Log) await(r *request, hold bool) error {
+	if hold {
+		l.committer.commitWaiting()
+		if !l.committer.release() {
+			notify(l.wake)
+		}
+		l.holders.Done()
+	}
 	select {
 	case err := <-r.done:
 		r.change = nil
 		l.requests.Put(r)
 		return err
 	case <-l.dead:
-		// The committer may still hold r, so r is not used again.
+		// The committer may still have r, so r is not used again.
 		return &storage.Error{Kind: storage.Ambiguous, Op: "raftlog", Err: l.usable()}
 	}
 }
@@ -256,18 +284,23 @@ func notify(c chan struct{}) {
 // after it fail. It waits for a disk that hangs.
 func (l *Log) Close() error {
 	l.queue.Lock()
-	again := l.queue.closed
-	l.queue.closed = true
-	l.queue.Unlock()
-	if again {
+	if l.queue.closed {
+		l.queue.Unlock()
 		return errClosed
 	}
+	l.queue.closed = true
+	last := &request{change: markClosed{}, done: make(chan error, 1)}
+	hold := l.enqueueLocked(last)
+	l.queue.Unlock()
+
+	err := l.await(last, hold)
 	l.cleaner.stop()
-	notify(l.wake)
+	l.holders.Wait()
+	close(l.committer.closing)
 	<-l.committer.finished
 	l.allocator.stop()
 	l.ended.CompareAndSwap(nil, &ending{errClosed})
-	return l.closeFiles()
+	return errors.Join(err, l.closeFiles())
 }
 
 // closeFiles closes what the log has open.
