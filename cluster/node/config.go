@@ -17,6 +17,8 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/grpc"
+
 	"github.com/roundtabledb/roundtable/cluster"
 	"github.com/roundtabledb/roundtable/cluster/group"
 	"github.com/roundtabledb/roundtable/cluster/member"
@@ -47,6 +49,10 @@ type Config struct {
 	Address string
 	// Dial opens connections to other nodes; the default dials TCP.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
+
+	// ServerOptions are for the gRPC server, besides those of the transport:
+	// services of the layers above may need larger windows.
+	ServerOptions []grpc.ServerOption
 
 	// Gossip is the node's part in its region's gossip. nil is a node that will
 	// stay alone.

@@ -48,6 +48,8 @@ type Node struct {
 	// gossiped wakes whoever waits for other nodes: one came or went.
 	gossiped chan struct{}
 
+	describe atomic.Pointer[func() any] // see Describe
+
 	closing sync.Once
 	closed  error
 }
@@ -133,7 +135,7 @@ func (n *Node) openGroups() error {
 	n.transport.Handle(transport.Catalog, n.serveCatalog)
 	n.transport.Handle(transport.NodeStatus, n.serveStatus)
 	n.transport.Handle(transport.Found, n.serveFound)
-	n.server = grpc.NewServer(transport.ServerOptions()...)
+	n.server = grpc.NewServer(append(transport.ServerOptions(), n.config.ServerOptions...)...)
 	n.transport.Register(n.server)
 	return nil
 }
@@ -224,6 +226,10 @@ func (n *Node) Catalog() *catalog.Catalog { return n.catalog }
 
 // Host holds the node's groups.
 func (n *Node) Host() *host.Host { return n.host }
+
+// Transport carries messages between the region's nodes. Handlers may be set
+// before Start.
+func (n *Node) Transport() *transport.Transport { return n.transport }
 
 // Server is the gRPC server that other nodes reach. Services may be registered
 // before Start.

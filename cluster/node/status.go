@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -26,6 +27,8 @@ type NodeStatus struct {
 	// Catalog is the revision of the catalog that the node holds.
 	Catalog uint64       `json:"catalog"`
 	Peers   []PeerStatus `json:"peers,omitempty"`
+	// Extra is what the layers above have to say.
+	Extra json.RawMessage `json:"extra,omitempty"`
 }
 
 // PeerStatus is one peer of a group, as the node that holds it sees it.
@@ -65,8 +68,27 @@ func (n *Node) Status() NodeStatus {
 			Bytes:   meta.Bytes,
 		})
 	}
-	slices.SortFunc(status.Peers, func(a, b PeerStatus) int { return int(a.Group) - int(b.Group) })
+	slices.SortFunc(status.Peers, func(a, b PeerStatus) int { return cmp.Compare(a.Group, b.Group) })
+	if describe := n.describe.Load(); describe != nil {
+		extra, err := json.Marshal((*describe)())
+		if err != nil {
+			n.logger.Warn("a part of the status is left out", "error", err)
+		}
+		status.Extra = extra
+	}
 	return status
+}
+
+// Describe makes this node's status include, as Extra, what f returns.
+func (n *Node) Describe(f func() any) { n.describe.Store(&f) }
+
+// TableNames lists the region's tables in order of name.
+func (n *Node) TableNames() []string { return n.catalog.State().TableNames() }
+
+// Table returns a table's record by name.
+func (n *Node) Table(name string) (*catalog.Table, bool) {
+	t, ok := n.catalog.State().Tables[name]
+	return t, ok
 }
 
 func (n *Node) serveStatus(_ cluster.NodeID, _ cluster.GroupID, _ []byte, reply transport.Reply) {

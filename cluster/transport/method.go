@@ -76,6 +76,8 @@ const (
 	// Found asks a node to found the region together with others.
 	Found Method = 21
 
+	// ReplicationProgress asks how far a node's senders are.
+	ReplicationProgress Method = 64
 	// FirstTestMethod and the numbers above are never used outside tests.
 	FirstTestMethod Method = 240
 )
