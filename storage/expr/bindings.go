@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/roundtabledb/roundtable/storage"
+	"github.com/roundtabledb/roundtable/storage/expr/syntax"
 	"github.com/roundtabledb/roundtable/storage/item"
 )
 
@@ -75,7 +76,7 @@ func validPlaceholder(parameter string, sigil byte, key string) error {
 		return storage.Validationf("%s contains invalid key: The expression attribute map contains a key "+
 			"that is too long; size of key: %d", parameter, len(key))
 	}
-	if len(key) < 2 || key[0] != sigil || wordEnd(key, 1) != len(key) {
+	if key == "" || key[0] != sigil || !syntax.IsWord(key[1:]) {
 		return storage.Validationf(`%s contains invalid key: Syntax error; key: "%s"`, parameter, key)
 	}
 	return nil

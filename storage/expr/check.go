@@ -3,30 +3,31 @@ package expr
 import (
 	"fmt"
 
+	"github.com/roundtabledb/roundtable/storage/expr/syntax"
 	"github.com/roundtabledb/roundtable/storage/item"
 )
 
 // ParseCondition parses a ConditionExpression.
 func ParseCondition(src string, b *Bindings) (*Condition, error) {
-	return parseCondition(conditionField, src, b)
+	return parseCondition(syntax.ConditionExpression, src, b)
 }
 
 // ParseFilter parses a FilterExpression.
 func ParseFilter(src string, b *Bindings) (*Condition, error) {
-	return parseCondition(filterField, src, b)
+	return parseCondition(syntax.FilterExpression, src, b)
 }
 
 func parseCondition(field, src string, b *Bindings) (*Condition, error) {
-	p, root, err := parse(field, src, (*parser).condition)
+	tree, err := syntax.Condition(field, src)
 	if err != nil {
 		return nil, err
 	}
-	r := resolver{parser: p, bindings: b}
-	if err := r.words(root, true); err != nil {
+	r := resolver{Tree: tree, bindings: b}
+	if err := r.words(r.Root, true); err != nil {
 		return nil, err
 	}
 	c := new(Condition)
-	c.root, err = r.predicate(root)
+	c.root, err = r.predicate(r.Root)
 	if err != nil {
 		return nil, err
 	}
@@ -35,12 +36,12 @@ func parseCondition(field, src string, b *Bindings) (*Condition, error) {
 
 // predicate makes the predicate of a node.
 func (r *resolver) predicate(n int) (predicate, error) {
-	n = r.unwrap(n)
+	n = r.Unwrap(n)
 	p := predicate{op: r.operator(n)}
 	var err error
 	switch p.op {
 	case opAnd, opOr, opNot:
-		for child := range r.children(n) {
+		for child := range r.Children(n) {
 			kid, err := r.predicate(child)
 			if err != nil {
 				return p, err
@@ -57,32 +58,32 @@ func (r *resolver) predicate(n int) (predicate, error) {
 
 // operator is what a node's predicate does.
 func (r *resolver) operator(n int) operator {
-	node := r.nodes[n]
-	switch node.kind {
-	case nodeOr:
+	node := r.Node(n)
+	switch node.Kind {
+	case syntax.NodeOr:
 		return opOr
-	case nodeAnd:
+	case syntax.NodeAnd:
 		return opAnd
-	case nodeNot:
+	case syntax.NodeNot:
 		return opNot
-	case nodeBetween:
+	case syntax.NodeBetween:
 		return opBetween
-	case nodeIn:
+	case syntax.NodeIn:
 		return opIn
-	case nodeCall:
-		f, _ := functionNamed(r.text(node.token)) // place has seen it
+	case syntax.NodeCall:
+		f, _ := functionNamed(r.Text(node.Token)) // place has seen it
 		return f.op
 	}
-	switch r.tokens[node.token].kind {
-	case symEQ:
+	switch r.Token(node.Token) {
+	case syntax.SymEQ:
 		return opEQ
-	case symNE:
+	case syntax.SymNE:
 		return opNE
-	case symLT:
+	case syntax.SymLT:
 		return opLT
-	case symLE:
+	case syntax.SymLE:
 		return opLE
-	case symGT:
+	case syntax.SymGT:
 		return opGT
 	default:
 		return opGE
@@ -99,7 +100,7 @@ func (r *resolver) check(p *predicate) error {
 		return err
 	}
 	if p.op == opIn && len(p.args)-1 > maxOperandsIn {
-		return r.invalid("The IN operator is provided with too many operands; number of operands: %d", len(p.args)-1)
+		return r.Invalid("The IN operator is provided with too many operands; number of operands: %d", len(p.args)-1)
 	}
 	if err := r.distinct(p.op.String(), p.args); err != nil {
 		return err
@@ -149,7 +150,7 @@ func (r *resolver) bounds(low, high *operand) error {
 	} else if ok {
 		must = "upper bound to be greater than or equal to lower bound"
 	}
-	return r.invalid("The BETWEEN operator requires %s; "+
+	return r.Invalid("The BETWEEN operator requires %s; "+
 		"lower bound operand: AttributeValue: {%s}, upper bound operand: AttributeValue: {%s}",
 		must, bound(low.value), bound(high.value))
 }
@@ -175,7 +176,7 @@ func (r *resolver) typeName(p *predicate) error {
 	}
 	p.typ = item.ParseKind(name.value.Str())
 	if p.typ == item.Invalid {
-		return r.invalid("Invalid attribute type name found; type: %s, valid types: {B,NULL,SS,BOOL,L,BS,N,NS,S,M}",
+		return r.Invalid("Invalid attribute type name found; type: %s, valid types: {B,NULL,SS,BOOL,L,BS,N,NS,S,M}",
 			name.value.Str())
 	}
 	p.args = p.args[:1:1]

@@ -1,7 +1,6 @@
 package expr
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -412,29 +411,6 @@ func TestUnused(t *testing.T) {
 	wantError(t, b.Unused(), "Value provided in ExpressionAttributeValues unused in expressions: keys: {:b}")
 	must(ParseFilter("a = :b", b))
 	wantError(t, b.Unused(), "")
-}
-
-func TestReservedWords(t *testing.T) {
-	if len(reserved) != 573 {
-		t.Errorf("%d reserved words, AWS publishes 573", len(reserved))
-	}
-	for i, word := range reserved {
-		if i > 0 && reserved[i-1] >= word {
-			t.Errorf("%s is out of order", word)
-		}
-		for _, w := range []string{word, strings.ToLower(word)} {
-			want := "Invalid ProjectionExpression: Attribute name is a reserved keyword; reserved keyword: " + w
-			if keyword(w) != ident {
-				want = fmt.Sprintf(`Invalid ProjectionExpression: Syntax error; token: "%s", near: "%[1]s"`, w)
-			}
-			_, err := ParseProjection(w, nil)
-			wantError(t, err, want)
-			must(ParseProjection("#n", bind(doc{"#n": w})))
-		}
-	}
-	for _, free := range []string{"pk", "id", "userId", "abortion", "a1", "Sort_Key", "LOCALTIMESTAMPS"} {
-		must(ParseProjection(free, nil))
-	}
 }
 
 func TestMatchDoesNotAllocate(t *testing.T) {

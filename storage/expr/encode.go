@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/roundtabledb/roundtable/storage"
+	"github.com/roundtabledb/roundtable/storage/expr/syntax"
 	"github.com/roundtabledb/roundtable/storage/item"
 )
 
@@ -34,7 +35,7 @@ const treeVersion = 1
 
 // maxDepth bounds the depth of a tree that is decoded. A parsed tree has an
 // operator at each level.
-const maxDepth = maxOperators + 1
+const maxDepth = syntax.MaxOperators + 1
 
 // Append appends the encoding of c to dst.
 func (c *Condition) Append(dst []byte) []byte { return c.root.append(append(dst, treeVersion)) }

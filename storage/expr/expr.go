@@ -2,8 +2,8 @@
 // condition, projection and update expressions, and the legacy parameters that
 // they replaced.
 //
-// It owns the text of the language (grammar.go has the grammar), its trees with
-// names and values substituted, their evaluation on items, and their binary
+// It owns the trees of the language (package syntax reads its text), with names
+// and values substituted, their evaluation on items, and their binary
 // encoding (encode.go has the format), in which they travel in the Raft log.
 // Errors are storage.Validation with DynamoDB's own texts; what is wrong with
 // an expression alone is found when it is parsed, and what only an item shows
@@ -21,12 +21,3 @@
 //
 // It must not know of tables, of keys on disk, of requests or of JSON.
 package expr
-
-// The parameters that hold expressions, as errors name them.
-const (
-	conditionField    = "ConditionExpression"
-	filterField       = "FilterExpression"
-	keyConditionField = "KeyConditionExpression"
-	projectionField   = "ProjectionExpression"
-	updateField       = "UpdateExpression"
-)

@@ -2,6 +2,7 @@ package expr
 
 import (
 	"github.com/roundtabledb/roundtable/storage"
+	"github.com/roundtabledb/roundtable/storage/expr/syntax"
 	"github.com/roundtabledb/roundtable/storage/item"
 )
 
@@ -104,7 +105,7 @@ func (t *KeyTerm) check(key KeyName) error {
 // ParseKeyCondition parses a KeyConditionExpression. It is a condition in which
 // only comparisons of top-level attributes with values are allowed.
 func ParseKeyCondition(src string, b *Bindings) (*KeyCondition, error) {
-	c, err := parseCondition(keyConditionField, src, b)
+	c, err := parseCondition(syntax.KeyConditionExpression, src, b)
 	if err != nil {
 		return nil, err
 	}

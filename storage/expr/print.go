@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/roundtabledb/roundtable/storage/expr/syntax"
 	"github.com/roundtabledb/roundtable/storage/item"
 )
 
@@ -184,7 +185,7 @@ func (p *printer) path(path item.Path) {
 
 // name is an attribute name as an expression can have it.
 func (p *printer) name(s string) string {
-	if t := scan(s, 0); t.kind == ident && t.end == len(s) && !isReserved(s) {
+	if syntax.IsName(s) {
 		return s
 	}
 	placeholder, ok := p.names[s]

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/roundtabledb/roundtable/storage/expr/syntax"
 	"github.com/roundtabledb/roundtable/storage/item"
 )
 
@@ -15,17 +16,17 @@ type Projection struct {
 
 // ParseProjection parses a ProjectionExpression.
 func ParseProjection(src string, b *Bindings) (*Projection, error) {
-	p, root, err := parse(projectionField, src, (*parser).projection)
+	tree, err := syntax.Projection(src)
 	if err != nil {
 		return nil, err
 	}
-	r := resolver{parser: p, bindings: b}
-	if err := r.words(root, false); err != nil {
+	r := resolver{Tree: tree, bindings: b}
+	if err := r.words(r.Root, false); err != nil {
 		return nil, err
 	}
 	var paths []item.Path
-	for n := range r.children(root) {
-		path, err := r.path(r.nodes[n])
+	for n := range r.Children(r.Root) {
+		path, err := r.path(r.Node(n))
 		if err != nil {
 			return nil, err
 		}

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/roundtabledb/roundtable/storage"
+	"github.com/roundtabledb/roundtable/storage/expr/syntax"
 	"github.com/roundtabledb/roundtable/storage/item"
 )
 
@@ -121,7 +122,7 @@ func sameCondition(t failer, c *Condition) {
 	t.Helper()
 	encoding := c.Append(nil)
 	src, b := c.Source()
-	if len(src) <= maxSourceBytes {
+	if len(src) <= syntax.MaxBytes {
 		parsed, err := ParseCondition(src, b)
 		sameTree(t, src, encoding, parsed, err)
 	}
@@ -136,7 +137,7 @@ func sameUpdate(t failer, u *Update) {
 	t.Helper()
 	encoding := u.Append(nil)
 	src, b := u.Source()
-	if len(src) <= maxSourceBytes {
+	if len(src) <= syntax.MaxBytes {
 		parsed, err := ParseUpdate(src, b)
 		sameTree(t, src, encoding, parsed, err)
 	}
@@ -151,7 +152,7 @@ func sameProjection(t failer, p *Projection) {
 	t.Helper()
 	encoding := p.Append(nil)
 	src, b := p.Source()
-	if len(src) <= maxSourceBytes {
+	if len(src) <= syntax.MaxBytes {
 		parsed, err := ParseProjection(src, b)
 		sameTree(t, src, encoding, parsed, err)
 	}

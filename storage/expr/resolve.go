@@ -4,7 +4,16 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/roundtabledb/roundtable/storage/expr/syntax"
 	"github.com/roundtabledb/roundtable/storage/item"
+)
+
+// Limits of the language, from the Amazon DynamoDB Developer Guide ("Quotas",
+// expression parameters).
+const (
+	maxOperandsIn = 100
+	maxPathSteps  = 32
+	maxListIndex  = 1<<31 - 1
 )
 
 // function is a function of the language.
@@ -45,7 +54,7 @@ func functionNamed(name string) (f function, ok bool) {
 // condition by condition the placeholders, the numbers of operands, operands
 // that must differ, and the types of operands.
 type resolver struct {
-	*parser
+	*syntax.Tree
 	bindings *Bindings
 }
 
@@ -53,19 +62,19 @@ type resolver struct {
 // says that n stands where a condition is expected.
 func (r *resolver) words(n int, condition bool) error {
 	inner := false
-	switch node := r.nodes[n]; node.kind {
-	case nodePath:
+	switch node := r.Node(n); node.Kind {
+	case syntax.NodePath:
 		return r.pathWords(node)
-	case nodeCall:
-		if err := r.place(r.text(node.token), condition); err != nil {
+	case syntax.NodeCall:
+		if err := r.place(r.Text(node.Token), condition); err != nil {
 			return err
 		}
-	case nodeAnd, nodeOr, nodeNot:
+	case syntax.NodeAnd, syntax.NodeOr, syntax.NodeNot:
 		inner = true
-	case nodeParen:
+	case syntax.NodeParen:
 		inner = condition
 	}
-	for child := range r.children(n) {
+	for child := range r.Children(n) {
 		if err := r.words(child, inner); err != nil {
 			return err
 		}
@@ -76,13 +85,13 @@ func (r *resolver) words(n int, condition bool) error {
 // place checks that there is a function and that it may stand where it does.
 func (r *resolver) place(name string, condition bool) error {
 	f, ok := functionNamed(name)
-	switch update := r.field == updateField; {
+	switch update := r.Field == syntax.UpdateExpression; {
 	case !ok:
-		return r.invalid("Invalid function name; function: %s", name)
+		return r.Invalid("Invalid function name; function: %s", name)
 	case update && !f.update:
-		return r.invalid("The function is not allowed in an update expression; function: %s", name)
+		return r.Invalid("The function is not allowed in an update expression; function: %s", name)
 	case !update && f.update:
-		return r.invalid("The function is not allowed in a condition expression; function: %s", name)
+		return r.Invalid("The function is not allowed in a condition expression; function: %s", name)
 	case !update && condition != (f.op != 0):
 		return r.misplaced(name)
 	}
@@ -90,20 +99,20 @@ func (r *resolver) place(name string, condition bool) error {
 }
 
 func (r *resolver) misplaced(function string) error {
-	return r.invalid("The function is not allowed to be used this way in an expression; function: %s", function)
+	return r.Invalid("The function is not allowed to be used this way in an expression; function: %s", function)
 }
 
-func (r *resolver) pathWords(path node) error {
-	for t := path.token; t < path.end; t++ {
-		text := r.text(t)
-		switch r.tokens[t].kind {
-		case ident:
-			if isReserved(text) {
-				return r.invalid("Attribute name is a reserved keyword; reserved keyword: %s", text)
+func (r *resolver) pathWords(path syntax.Node) error {
+	for t := path.Token; t < path.End; t++ {
+		text := r.Text(t)
+		switch r.Token(t) {
+		case syntax.Ident:
+			if syntax.IsReserved(text) {
+				return r.Invalid("Attribute name is a reserved keyword; reserved keyword: %s", text)
 			}
-		case integer:
+		case syntax.Integer:
 			if index, err := strconv.Atoi(text); err != nil || index > maxListIndex {
-				return r.invalid("List index is not within the allowable range; index: [%s]", text)
+				return r.Invalid("List index is not within the allowable range; index: [%s]", text)
 			}
 		}
 	}
@@ -111,61 +120,61 @@ func (r *resolver) pathWords(path node) error {
 }
 
 // path makes the document path of a node.
-func (r *resolver) path(n node) (item.Path, error) {
-	path := make(item.Path, 0, (n.end-n.token+1)/2)
-	for t := n.token; t < n.end; t++ {
-		text := r.text(t)
-		switch r.tokens[t].kind {
-		case ident:
+func (r *resolver) path(n syntax.Node) (item.Path, error) {
+	path := make(item.Path, 0, (n.End-n.Token+1)/2)
+	for t := n.Token; t < n.End; t++ {
+		text := r.Text(t)
+		switch r.Token(t) {
+		case syntax.Ident:
 			path = append(path, item.Step{Name: text, Index: -1})
-		case name:
+		case syntax.Name:
 			name, ok := r.bindings.name(text)
 			if !ok {
 				return nil, r.undefinedName(text)
 			}
 			path = append(path, item.Step{Name: name, Index: -1})
-		case integer:
+		case syntax.Integer:
 			index, _ := strconv.Atoi(text) // pathWords has seen it
 			path = append(path, item.Step{Index: index})
 		}
 	}
 	if len(path) > maxPathSteps {
-		return nil, r.invalid("The document path has too many nesting levels; nesting levels: %d", len(path))
+		return nil, r.Invalid("The document path has too many nesting levels; nesting levels: %d", len(path))
 	}
 	return path, nil
 }
 
 func (r *resolver) undefinedName(name string) error {
-	return r.invalid("An expression attribute name used in the document path is not defined; attribute name: %s", name)
+	return r.Invalid("An expression attribute name used in the document path is not defined; attribute name: %s", name)
 }
 
 func (r *resolver) undefinedValue(value string) error {
-	return r.invalid("An expression attribute value used in expression is not defined; attribute value: %s", value)
+	return r.Invalid("An expression attribute value used in expression is not defined; attribute value: %s", value)
 }
 
 // operand makes the operand of a node, with as many arguments as it was given.
 func (r *resolver) operand(n int) (operand, error) {
-	n = r.unwrap(n)
-	switch node := r.nodes[n]; node.kind {
-	case nodePath:
+	n = r.Unwrap(n)
+	switch node := r.Node(n); node.Kind {
+	case syntax.NodePath:
 		path, err := r.path(node)
 		return operand{kind: operandPath, path: path}, err
-	case nodeValue:
-		text := r.text(node.token)
+	case syntax.NodeValue:
+		text := r.Text(node.Token)
 		v, ok := r.bindings.value(text)
 		if !ok {
 			return operand{}, r.undefinedValue(text)
 		}
 		return operand{kind: operandValue, value: v}, nil
-	case nodeArithmetic:
+	case syntax.NodeArithmetic:
 		k := operandPlus
-		if r.tokens[node.token].kind == symMinus {
+		if r.Token(node.Token) == syntax.SymMinus {
 			k = operandMinus
 		}
 		args, err := r.operands(n)
 		return operand{kind: k, args: args}, err
 	default:
-		f, _ := functionNamed(r.text(node.token)) // place has seen it
+		f, _ := functionNamed(r.Text(node.Token)) // place has seen it
 		args, err := r.operands(n)
 		return operand{kind: f.operand, args: args}, err
 	}
@@ -174,11 +183,11 @@ func (r *resolver) operand(n int) (operand, error) {
 // operands makes the operands that are the children of a node.
 func (r *resolver) operands(n int) ([]operand, error) {
 	count := 0
-	for range r.children(n) {
+	for range r.Children(n) {
 		count++
 	}
 	args := make([]operand, 0, count)
-	for child := range r.children(n) {
+	for child := range r.Children(n) {
 		o, err := r.operand(child)
 		if err != nil {
 			return nil, err
@@ -198,7 +207,7 @@ func (r *resolver) operandCount(name string, args []operand, want int) error {
 		}
 	}
 	if want >= 0 && len(args) != want {
-		return r.invalid("Incorrect number of operands for operator or function; "+
+		return r.Invalid("Incorrect number of operands for operator or function; "+
 			"operator or function: %s, number of operands: %d", name, len(args))
 	}
 	return nil
@@ -212,7 +221,7 @@ func (r *resolver) distinct(name string, args []operand) error {
 	}
 	for i := range args[1:] {
 		if o := &args[1+i]; o.kind == operandPath && o.path.Equal(first.path) {
-			return r.invalid("The first operand must be distinct from the remaining operands for this operator or "+
+			return r.Invalid("The first operand must be distinct from the remaining operands for this operator or "+
 				"function; operator: %s, first operand: %s", name, first.path.Steps())
 		}
 	}
@@ -231,13 +240,13 @@ func (r *resolver) types(name string, args []operand, kinds ...item.Kind) error 
 }
 
 func (r *resolver) operandType(name, typ string) error {
-	return r.invalid("Incorrect operand type for operator or function; operator or function: %s, operand type: %s",
+	return r.Invalid("Incorrect operand type for operator or function; operator or function: %s, operand type: %s",
 		name, typ)
 }
 
 func (r *resolver) requirePath(name string, o *operand) error {
 	if o.kind != operandPath {
-		return r.invalid("Operator or function requires a document path; operator or function: %s", name)
+		return r.Invalid("Operator or function requires a document path; operator or function: %s", name)
 	}
 	return nil
 }
@@ -255,7 +264,7 @@ func (r *resolver) apart(paths []item.Path) error {
 		for i, q := range paths {
 			for _, p := range paths[:i] {
 				if clash.found(p, q) {
-					return r.invalid("Two document paths %s with each other; must remove or rewrite one of these paths; "+
+					return r.Invalid("Two document paths %s with each other; must remove or rewrite one of these paths; "+
 						"path one: %s, path two: %s", clash.what, p.Steps(), q.Steps())
 				}
 			}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/roundtabledb/roundtable/storage"
+	"github.com/roundtabledb/roundtable/storage/expr/syntax"
 	"github.com/roundtabledb/roundtable/storage/item"
 )
 
@@ -243,19 +244,19 @@ func patch(v item.Value, edits []edit, depth int) item.Value {
 
 // ParseUpdate parses an UpdateExpression.
 func ParseUpdate(src string, b *Bindings) (*Update, error) {
-	p, root, err := parse(updateField, src, (*parser).update)
+	tree, err := syntax.Update(src)
 	if err != nil {
 		return nil, err
 	}
-	r := resolver{parser: p, bindings: b}
-	if err := r.updateWords(root); err != nil {
+	r := resolver{Tree: tree, bindings: b}
+	if err := r.updateWords(); err != nil {
 		return nil, err
 	}
 	if err := r.placeholders(); err != nil {
 		return nil, err
 	}
 	u := new(Update)
-	for n := range r.children(root) {
+	for n := range r.Children(r.Root) {
 		a, err := r.action(n)
 		if err != nil {
 			return nil, err
@@ -269,17 +270,17 @@ func ParseUpdate(src string, b *Bindings) (*Update, error) {
 }
 
 // updateWords checks the words of an update, and that it has each clause once.
-func (r *resolver) updateWords(root int) error {
+func (r *resolver) updateWords() error {
 	var clauses [verbDelete + 1]int
 	var repeated error
-	for n := range r.children(root) {
-		token := r.nodes[n].token
+	for n := range r.Children(r.Root) {
+		token := r.Node(n).Token
 		verb := r.verb(token)
 		if clauses[verb] != 0 && clauses[verb] != token+1 && repeated == nil {
-			repeated = r.invalid(`The "%s" section can only be used once in an update expression;`, verb)
+			repeated = r.Invalid(`The "%s" section can only be used once in an update expression;`, verb)
 		}
 		clauses[verb] = token + 1
-		for child := range r.children(n) {
+		for child := range r.Children(n) {
 			if err := r.words(child, false); err != nil {
 				return err
 			}
@@ -293,13 +294,13 @@ func (r *resolver) updateWords(root int) error {
 
 // nestedAppend refuses list_append as an argument of a function.
 func (r *resolver) nestedAppend(n int, nested bool) error {
-	if node := r.nodes[n]; node.kind == nodeCall {
-		if nested && r.text(node.token) == operandListAppend.name() {
+	if node := r.Node(n); node.Kind == syntax.NodeCall {
+		if nested && r.Text(node.Token) == operandListAppend.name() {
 			return r.misplaced(operandListAppend.name())
 		}
 		nested = true
 	}
-	for child := range r.children(n) {
+	for child := range r.Children(n) {
 		if err := r.nestedAppend(child, nested); err != nil {
 			return err
 		}
@@ -310,15 +311,15 @@ func (r *resolver) nestedAppend(n int, nested bool) error {
 // placeholders checks that those of the whole expression are defined: first
 // the names, then the values.
 func (r *resolver) placeholders() error {
-	for t := range r.tokens {
-		if text := r.text(t); r.tokens[t].kind == name {
+	for t := range r.Len() {
+		if text := r.Text(t); r.Token(t) == syntax.Name {
 			if _, ok := r.bindings.name(text); !ok {
 				return r.undefinedName(text)
 			}
 		}
 	}
-	for t := range r.tokens {
-		if text := r.text(t); r.tokens[t].kind == value {
+	for t := range r.Len() {
+		if text := r.Text(t); r.Token(t) == syntax.Value {
 			if _, ok := r.bindings.value(text); !ok {
 				return r.undefinedValue(text)
 			}
@@ -328,12 +329,12 @@ func (r *resolver) placeholders() error {
 }
 
 func (r *resolver) verb(token int) verb {
-	switch r.tokens[token].kind {
-	case keySet:
+	switch r.Token(token) {
+	case syntax.KeySet:
 		return verbSet
-	case keyRemove:
+	case syntax.KeyRemove:
 		return verbRemove
-	case keyAdd:
+	case syntax.KeyAdd:
 		return verbAdd
 	default:
 		return verbDelete
@@ -341,17 +342,19 @@ func (r *resolver) verb(token int) verb {
 }
 
 // action makes the action of a node.
-func (r *resolver) action(n int) (action, error) {
-	first := r.nodes[n].first
-	a := action{verb: r.verb(r.nodes[n].token)}
-	var err error
-	if a.path, err = r.path(r.nodes[first]); err != nil {
-		return a, err
+func (r *resolver) action(n int) (a action, err error) {
+	a.verb = r.verb(r.Node(n).Token)
+	for child := range r.Children(n) {
+		if a.path == nil {
+			a.path, err = r.path(r.Node(child))
+		} else {
+			a.value, err = r.operand(child)
+		}
+		if err != nil {
+			return a, err
+		}
 	}
-	if second := r.nodes[first].next; second != 0 {
-		a.value, err = r.operand(second)
-	}
-	return a, err
+	return a, nil
 }
 
 // checkUpdate checks the types of the operands of ADD and DELETE, and then the
@@ -363,7 +366,7 @@ func (r *resolver) checkUpdate(u *Update) error {
 		if ok := a.value.value.IsSet() || k == item.N && a.verb == verbAdd; ok || a.verb == verbSet || a.verb == verbRemove {
 			continue
 		}
-		return r.invalid("Incorrect operand type for operator or function; operator: %s, operand type: %s, "+
+		return r.Invalid("Incorrect operand type for operator or function; operator: %s, operand type: %s, "+
 			"typeSet: ALLOWED_FOR_%[1]s_OPERAND", a.verb, longName(k))
 	}
 	for i := range u.actions {

@@ -1,49 +1,50 @@
-package expr
+package syntax
 
 import "unicode/utf8"
 
-// kind is what a token is.
-type kind uint8
+// TokenKind is what a token is.
+type TokenKind uint8
 
+// The kinds of tokens: words, keywords in any case, and symbols.
 const (
-	eof     kind = iota
-	bad          // a character that has no place in the language
-	ident        // a name as it is written
-	name         // #name
-	value        // :value
-	integer      // the index of a list element
-	keyAnd
-	keyOr
-	keyNot
-	keyBetween
-	keyIn
-	keySet
-	keyRemove
-	keyAdd
-	keyDelete
-	symEQ
-	symNE
-	symLT
-	symLE
-	symGT
-	symGE
-	symOpen
-	symClose
-	symOpenIndex
-	symCloseIndex
-	symComma
-	symDot
-	symPlus
-	symMinus
+	EOF     TokenKind = iota
+	Bad               // a character that has no place in the language
+	Ident             // a name as it is written
+	Name              // #name
+	Value             // :value
+	Integer           // the index of a list element
+	KeyAnd
+	KeyOr
+	KeyNot
+	KeyBetween
+	KeyIn
+	KeySet
+	KeyRemove
+	KeyAdd
+	KeyDelete
+	SymEQ
+	SymNE
+	SymLT
+	SymLE
+	SymGT
+	SymGE
+	SymOpen
+	SymClose
+	SymOpenIndex
+	SymCloseIndex
+	SymComma
+	SymDot
+	SymPlus
+	SymMinus
 )
 
 // token is a piece of an expression: src[start:end].
 type token struct {
-	kind       kind
+	kind       TokenKind
 	start, end int
 }
 
-// lex appends the tokens of src to dst, with eof as the last.
+// lex appends the tokens of src to dst, with EOF as the last.
 func lex(dst []token, src string) []token {
 	for at := 0; ; {
 		for at < len(src) && isSpace(src[at]) {
@@ -51,7 +52,7 @@ func lex(dst []token, src string) []token {
 		}
 		t := scan(src, at)
 		dst = append(dst, t)
-		if t.kind == eof {
+		if t.kind == EOF {
 			return dst
 		}
 		at = t.end
@@ -61,7 +62,7 @@ func lex(dst []token, src string) []token {
 // scan is the token that begins at src[at:].
 func scan(src string, at int) token {
 	if at == len(src) {
-		return token{kind: eof, start: at, end: at}
+		return token{kind: EOF, start: at, end: at}
 	}
 	c := src[at]
 	switch {
@@ -69,74 +70,74 @@ func scan(src string, at int) token {
 		end := wordEnd(src, at+1)
 		return token{kind: keyword(src[at:end]), start: at, end: end}
 	case c == '0':
-		return token{kind: integer, start: at, end: at + 1}
+		return token{kind: Integer, start: at, end: at + 1}
 	case isDigit(c):
 		end := at + 1
 		for end < len(src) && isDigit(src[end]) {
 			end++
 		}
-		return token{kind: integer, start: at, end: end}
+		return token{kind: Integer, start: at, end: end}
 	case c == '#' || c == ':':
 		end := wordEnd(src, at+1)
 		switch {
 		case end == at+1:
-			return token{kind: bad, start: at, end: end}
+			return token{kind: Bad, start: at, end: end}
 		case c == '#':
-			return token{kind: name, start: at, end: end}
+			return token{kind: Name, start: at, end: end}
 		}
-		return token{kind: value, start: at, end: end}
+		return token{kind: Value, start: at, end: end}
 	}
 	if k, width := symbol(src[at:]); width > 0 {
 		return token{kind: k, start: at, end: at + width}
 	}
 	_, width := utf8.DecodeRuneInString(src[at:])
-	return token{kind: bad, start: at, end: at + width}
+	return token{kind: Bad, start: at, end: at + width}
 }
 
 // symbol is the operator or punctuation that s begins with, if it does.
-func symbol(s string) (k kind, width int) {
+func symbol(s string) (k TokenKind, width int) {
 	if len(s) > 1 {
 		switch s[:2] {
 		case "<>":
-			return symNE, 2
+			return SymNE, 2
 		case "<=":
-			return symLE, 2
+			return SymLE, 2
 		case ">=":
-			return symGE, 2
+			return SymGE, 2
 		}
 	}
 	switch s[0] {
 	case '=':
-		return symEQ, 1
+		return SymEQ, 1
 	case '<':
-		return symLT, 1
+		return SymLT, 1
 	case '>':
-		return symGT, 1
+		return SymGT, 1
 	case '(':
-		return symOpen, 1
+		return SymOpen, 1
 	case ')':
-		return symClose, 1
+		return SymClose, 1
 	case '[':
-		return symOpenIndex, 1
+		return SymOpenIndex, 1
 	case ']':
-		return symCloseIndex, 1
+		return SymCloseIndex, 1
 	case ',':
-		return symComma, 1
+		return SymComma, 1
 	case '.':
-		return symDot, 1
+		return SymDot, 1
 	case '+':
-		return symPlus, 1
+		return SymPlus, 1
 	case '-':
-		return symMinus, 1
+		return SymMinus, 1
 	}
-	return bad, 0
+	return Bad, 0
 }
 
-// keyword is the kind of a word: a keyword whatever its case, or ident.
-func keyword(word string) kind {
+// keyword is the kind of a word: a keyword whatever its case, or Ident.
+func keyword(word string) TokenKind {
 	var upper [len("BETWEEN")]byte
 	if len(word) > len(upper) {
-		return ident
+		return Ident
 	}
 	for i := range len(word) {
 		upper[i] = word[i]
@@ -146,25 +147,34 @@ func keyword(word string) kind {
 	}
 	switch string(upper[:len(word)]) {
 	case "AND":
-		return keyAnd
+		return KeyAnd
 	case "OR":
-		return keyOr
+		return KeyOr
 	case "NOT":
-		return keyNot
+		return KeyNot
 	case "BETWEEN":
-		return keyBetween
+		return KeyBetween
 	case "IN":
-		return keyIn
+		return KeyIn
 	case "SET":
-		return keySet
+		return KeySet
 	case "REMOVE":
-		return keyRemove
+		return KeyRemove
 	case "ADD":
-		return keyAdd
+		return KeyAdd
 	case "DELETE":
-		return keyDelete
+		return KeyDelete
 	}
-	return ident
+	return Ident
+}
+
+// IsWord reports whether s is what may follow the # or : of a placeholder.
+func IsWord(s string) bool { return s != "" && wordEnd(s, 0) == len(s) }
+
+// IsName reports whether an attribute name may stand in an expression as it is.
+func IsName(s string) bool {
+	t := scan(s, 0)
+	return t.kind == Ident && t.end == len(s) && !IsReserved(s)
 }
 
 // wordEnd is where the letters, digits and underscores from src[at:] on end.

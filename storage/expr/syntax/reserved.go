@@ -1,10 +1,10 @@
-package expr
+package syntax
 
 import "slices"
 
-// isReserved reports whether a name, whatever its case, must be written as a
+// IsReserved reports whether a name, whatever its case, must be written as a
 // #name in an expression.
-func isReserved(word string) bool {
+func IsReserved(word string) bool {
 	const longest = len("LOCALTIMESTAMP")
 	if len(word) > longest {
 		return false
