@@ -22,6 +22,7 @@ import (
 	"github.com/roundtabledb/roundtable/cluster"
 	"github.com/roundtabledb/roundtable/cluster/group"
 	"github.com/roundtabledb/roundtable/cluster/member"
+	"github.com/roundtabledb/roundtable/cluster/raftlog"
 	"github.com/roundtabledb/roundtable/cluster/transport"
 )
 
@@ -68,6 +69,11 @@ type Config struct {
 	Group group.Tuning
 	// CheckpointEvery is how often state is made durable; 0 means the default.
 	CheckpointEvery time.Duration
+	// Now is the wall clock; the default is time.Now.
+	Now func() time.Time
+	// LogFS is the file system that the log is in; the default is that of Dir.
+	// The simulator gives one that can lose power.
+	LogFS raftlog.FS
 	// Faults are for the simulator's negative controls.
 	Faults Faults
 	// Tap is for the simulator: it sees each message to another node.
@@ -140,6 +146,9 @@ func (c *Config) complete() error {
 	}
 	if c.Fatal == nil {
 		return errors.New("nobody would hear of a fatal error")
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -90,7 +90,8 @@ func (n *Node) open() error {
 		return fmt.Errorf("open state: %w", err)
 	}
 	logOptions := raftlog.Options{Dir: filepath.Join(n.config.Dir, "log"), Fatal: n.config.Fatal, Sync: true}
-	if n.config.InMemory {
+	logOptions.FS = n.config.LogFS
+	if n.config.InMemory && logOptions.FS == nil {
 		logOptions.FS, logOptions.Dir = memfs.New(), "log"
 	}
 	if n.log, err = raftlog.Open(logOptions); err != nil {
@@ -116,6 +117,7 @@ func (n *Node) openGroups() error {
 		Transport:       n.transport,
 		Fatal:           n.config.Fatal,
 		CheckpointEvery: n.config.CheckpointEvery,
+		Now:             n.config.Now,
 		Tuning:          n.config.Group,
 		Logger:          n.logger,
 		GroupFaults:     group.Faults{AckBeforeCommit: n.config.Faults.AckBeforeCommit},
