@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -191,14 +192,19 @@ func TestOnLeader(t *testing.T) {
 		r.create(r.birth(g1, 3))
 		leader := r.leader(g1)
 		term := leader.group(g1).Term()
+		var mu sync.Mutex
 		var told []string
 		leader.host.OnLeader(func(id cluster.GroupID, leading bool, term uint64) {
+			mu.Lock()
+			defer mu.Unlock()
 			told = append(told, fmt.Sprint(id, leading, term))
 		})
 		if err := leader.host.TransferAll(background); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
+		mu.Lock()
+		defer mu.Unlock()
 		want := []string{fmt.Sprint(g1, true, term), fmt.Sprint(g1, false, term)}
 		if diff := cmp.Diff(want, told); diff != "" {
 			t.Error(diff)

@@ -97,7 +97,7 @@ func (n *node) open() (err error) {
 			r.t.Errorf("node %s: fatal: %v", n.id, err)
 		}
 	}
-	if n.engine, err = engine.Open(engine.Options{Dir: n.dir, MemoryBudget: 32 << 20, Fatal: fatal}); err != nil {
+	if n.engine, err = engine.Open(n.engineOptions(fatal)); err != nil {
 		return err
 	}
 	n.log, err = raftlog.Open(raftlog.Options{Dir: "log", FS: n.fs, Sync: true, SegmentBytes: 1 << 20, Fatal: fatal})
@@ -135,6 +135,11 @@ func (n *node) open() (err error) {
 	go func() { n.served <- n.server.Serve(l) }()
 	n.running = true
 	return nil
+}
+
+// engineOptions leave syncs out: kill takes what the system holds for the disk.
+func (n *node) engineOptions(fatal func(error)) engine.Options {
+	return engine.Options{Dir: n.dir, MemoryBudget: 32 << 20, Fatal: fatal, Sync: func(string) error { return nil }}
 }
 
 func (n *node) stop() {
@@ -339,7 +344,7 @@ func newDisk() *memfs.FS { return memfs.NewDisk() }
 // offline opens a stopped node's disk without running anything on it.
 func (n *node) offline(t *testing.T, f func(e *engine.Engine, l *raftlog.Log) error) {
 	t.Helper()
-	e, err := engine.Open(engine.Options{Dir: n.dir, MemoryBudget: 32 << 20})
+	e, err := engine.Open(n.engineOptions(func(error) {}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -368,4 +373,14 @@ func (n *node) withLog(t *testing.T, f func(*raftlog.GroupLog) error) {
 		}
 		return f(log)
 	})
+}
+
+// leads returns a node that believes to lead a group now.
+func (r *region) leads(id cluster.GroupID) (*node, bool) {
+	for _, n := range r.nodes {
+		if g, ok := n.host.Group(id); ok && g.IsLeader() {
+			return n, true
+		}
+	}
+	return nil, false
 }

@@ -1,0 +1,237 @@
+package host_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/roundtabledb/roundtable/cluster"
+	"github.com/roundtabledb/roundtable/cluster/group"
+	"github.com/roundtabledb/roundtable/cluster/transport"
+	"github.com/roundtabledb/roundtable/storage"
+)
+
+// A leader that is cut off may not answer strong reads, from the moment on at
+// which another may lead.
+func TestCutOffLeaderConfirmsNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRegion(t, 3)
+		r.start()
+		r.create(r.birth(g1, 3))
+		old := r.leader(g1)
+		old.mustPut(g1, "k", "1")
+		r.cutOff(old)
+		// For as long as the old leader does not know, it is asked all the time.
+		stop := make(chan struct{})
+		confirmed := make(chan int)
+		go func() {
+			n := 0
+			for {
+				select {
+				case <-stop:
+					confirmed <- n
+					return
+				default:
+				}
+				if old.confirm(g1) == nil {
+					n++
+				}
+				time.Sleep(time.Millisecond)
+			}
+		}()
+		leader := r.leader(g1, old)
+		leader.mustPut(g1, "k", "2")
+		time.Sleep(5 * time.Second)
+		close(stop)
+		if n := <-confirmed; n > 0 {
+			t.Errorf("confirmed %d times", n)
+		}
+		if err := old.confirm(g1); storage.KindOf(err) != storage.NotLeader {
+			t.Errorf("in the end: %v", err)
+		}
+	})
+}
+
+// raft's VerifyLeader counts any peer that answers. Here the leader reaches one
+// peer without a vote and no other voter.
+func TestPeersWithoutVoteDoNotCount(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRegion(t, 4)
+		r.tuning = group.Tuning{HeartbeatTimeout: 10 * time.Second, LeaderLease: 8 * time.Second}
+		r.start()
+		r.create(r.birth(g1, 3))
+		leader := r.leader(g1)
+		fourth := cluster.PeerID{Node: "n4", Replica: 4}
+		if err := r.nodes[3].host.CreateEmpty(g1, fourth); err != nil {
+			t.Fatal(err)
+		}
+		c, err := leader.group(g1).Configuration()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := leader.group(g1).AddNonvoter(background, fourth, c.Index); err != nil {
+			t.Fatal(err)
+		}
+		if err := leader.confirm(g1); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range r.others(leader, r.nodes[3]) {
+			r.net.Cut(string(leader.id), string(n.id))
+		}
+		if err := leader.confirm(g1); err == nil {
+			t.Error("confirmed by a peer without a vote")
+		}
+	})
+}
+
+// A read is not confirmed by an answer to a question that was asked before it.
+func TestAnswerToAnEarlierQuestionDoesNotCount(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRegion(t, 3)
+		r.start()
+		r.create(r.birth(g1, 3))
+		leader := r.leader(g1)
+		for _, n := range r.others(leader) {
+			r.net.SetDelay(string(n.id), string(leader.id), 100*time.Millisecond, 0)
+		}
+		first, second := make(chan time.Time, 1), make(chan time.Time, 1)
+		mark := func(ch chan time.Time) func(error) {
+			return func(err error) {
+				if err != nil {
+					t.Error(err)
+				}
+				ch <- time.Now()
+			}
+		}
+		begun := time.Now()
+		leader.host.Confirm(g1, mark(first))
+		time.Sleep(50 * time.Millisecond) // the question has been answered, the answer is under way
+		leader.host.Confirm(g1, mark(second))
+		if took := (<-first).Sub(begun); took != 100*time.Millisecond {
+			t.Errorf("the first read took %v", took)
+		}
+		if took := (<-second).Sub(begun); took != 200*time.Millisecond {
+			t.Errorf("the second read was confirmed after %v", took)
+		}
+	})
+}
+
+func TestReadsShareQuestions(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const groups, reads = 10, 50
+		var mu sync.Mutex
+		questions := 0
+		r := newRegion(t, 3)
+		r.tap = func(m transport.Message) transport.Verdict {
+			if m.Method == transport.ConfirmTerm && !m.Reply {
+				mu.Lock()
+				questions++
+				mu.Unlock()
+			}
+			return transport.Verdict{}
+		}
+		r.start()
+		for i := range groups {
+			r.create(r.birth(g1+cluster.GroupID(i), 3))
+		}
+		var wg sync.WaitGroup
+		for i := range groups {
+			leader := r.leader(g1 + cluster.GroupID(i))
+			for range reads {
+				wg.Add(1)
+				leader.host.Confirm(g1+cluster.GroupID(i), func(err error) {
+					if err != nil {
+						t.Error(err)
+					}
+					wg.Done()
+				})
+			}
+		}
+		wg.Wait()
+		// How many rounds there are depends on how fast they are, but each of
+		// the groups' first reads may start one at each of two links, and what
+		// came meanwhile shares the next.
+		if questions > 8*groups {
+			t.Errorf("%d questions for %d reads", questions, groups*reads)
+		}
+	})
+}
+
+// While reads go on, peers stop, come back and lead in turn: no read is left
+// unanswered, and none is answered wrongly.
+func TestReadsSeeEveryAcknowledgedWrite(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRegion(t, 3)
+		r.start()
+		r.create(r.birth(g1, 3))
+		for _, n := range r.nodes {
+			for _, o := range r.others(n) {
+				r.net.SetDelay(string(n.id), string(o.id), time.Millisecond, time.Millisecond)
+			}
+		}
+		r.leader(g1)
+
+		var mu sync.Mutex
+		acked := 0 // the last write acknowledged
+		done := make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for i := 1; ; i++ {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				// A write whose fate is not known is repeated: only one that is
+				// acknowledged counts.
+				for written := false; !written; time.Sleep(10 * time.Millisecond) {
+					n, ok := r.leads(g1)
+					written = ok && n.put(g1, "k", fmt.Sprint(i)) == nil
+				}
+				mu.Lock()
+				acked = i
+				mu.Unlock()
+			}
+		})
+		var confirmed [3]int
+		for i, n := range r.nodes {
+			wg.Go(func() {
+				for {
+					select {
+					case <-done:
+						return
+					case <-time.After(7 * time.Millisecond):
+					}
+					mu.Lock()
+					least := acked
+					mu.Unlock()
+					if n.confirm(g1) != nil {
+						continue
+					}
+					confirmed[i]++
+					var got int
+					fmt.Sscan(n.get(g1, "k"), &got)
+					if got < least {
+						t.Errorf("node %s reads %d when %d is acknowledged", n.id, got, least)
+					}
+				}
+			})
+		}
+		for i := range 8 {
+			if n, ok := r.leads(g1); ok && i%3 != 2 {
+				r.cutOff(n)
+			} else if ok {
+				n.host.TransferAll(background)
+			}
+			time.Sleep(5 * time.Second)
+			r.net.HealAll()
+			time.Sleep(time.Second)
+		}
+		close(done)
+		wg.Wait()
+		if total := confirmed[0] + confirmed[1] + confirmed[2]; total < 500 {
+			t.Errorf("only %v reads were confirmed", confirmed)
+		}
+	})
+}
