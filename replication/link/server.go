@@ -67,10 +67,9 @@ type incoming struct {
 	end    chan struct{} // closed to end the stream
 	once   sync.Once
 
-	mu struct {
-		sync.Mutex // held while sending
-		ended      bool
-	}
+	// turn is held while sending, which may wait for the other end.
+	turn  chan struct{}
+	ended bool // guarded by turn
 }
 
 func (in *incoming) stop() { in.once.Do(func() { close(in.end) }) }
@@ -79,18 +78,18 @@ func (in *incoming) stop() { in.once.Do(func() { close(in.end) }) }
 // that cannot be written to cannot be read from either, so that errors show up
 // there.
 func (in *incoming) send(stream grpc.BidiStreamingServer[pb.ShipRequest, pb.ShipReply], v *pb.Verdict) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if !in.mu.ended {
+	in.turn <- struct{}{}
+	defer func() { <-in.turn }()
+	if !in.ended {
 		_ = stream.Send(&pb.ShipReply{Verdict: v})
 	}
 }
 
 // finish makes sure that nothing is sent any more.
 func (in *incoming) finish() {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.mu.ended = true
+	in.turn <- struct{}{}
+	defer func() { <-in.turn }()
+	in.ended = true
 }
 
 // NewServer makes a server. It serves once it is registered with a gRPC server
@@ -188,7 +187,7 @@ func (s *Server) enter(region string) (*incoming, error) {
 	if s.mu.closed || s.mu.paused[region] {
 		return nil, status.Error(codes.Unavailable, "not serving")
 	}
-	in := &incoming{region: region, end: make(chan struct{})}
+	in := &incoming{region: region, end: make(chan struct{}), turn: make(chan struct{}, 1)}
 	s.mu.streams[in] = struct{}{}
 	s.readers.Add(1)
 	return in, nil

@@ -253,7 +253,7 @@ func (s *Sender) follow(ctx context.Context) error {
 // await waits for anything that gives the sender work.
 func (s *Sender) await(ctx context.Context, changed, room <-chan struct{}) {
 	var due <-chan time.Time
-	if at, ok := s.nextTime(); ok {
+	if at, ok := s.nextTime(room != nil); ok {
 		timer := time.NewTimer(time.Until(at))
 		defer timer.Stop()
 		due = timer.C
@@ -267,9 +267,12 @@ func (s *Sender) await(ctx context.Context, changed, room <-chan struct{}) {
 	}
 }
 
-// nextTime is when there is something to do if nothing happens before.
-func (s *Sender) nextTime() (time.Time, bool) {
-	at, ok := s.window.nextRetry()
+// nextTime is when there is something to do if nothing happens before. While
+// the link is full, flights whose time has come wait for it.
+func (s *Sender) nextTime(full bool) (at time.Time, ok bool) {
+	if !full {
+		at, ok = s.window.nextRetry()
+	}
 	if !s.flushAt.IsZero() && (!ok || s.flushAt.Before(at)) {
 		return s.flushAt, true
 	}
