@@ -21,8 +21,8 @@ type cleaner struct {
 	quit chan struct{}
 	done sync.WaitGroup
 
-	// moved is the slot up to which the entries of the segment cleaning have
-	// been moved.
+	// cleaning is the segment that is being cleaned, or 0; the entries that it
+	// has of groups with slots before moved have been moved.
 	cleaning uint32
 	moved    uint32
 }
@@ -115,7 +115,11 @@ func (c *cleaner) clean() bool {
 		l.fail(err)
 		return false
 	}
-	return len(moves.moves) == 0 || l.submit(moves) == nil
+	if len(moves.moves) > 0 && l.submit(moves) != nil {
+		c.cleaning = 0 // they have not been moved
+		return false
+	}
+	return true
 }
 
 // verifyEmpty checks that a segment of which no group has entries has none

@@ -4,6 +4,7 @@ import (
 	"io"
 	"io/fs"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -114,10 +115,35 @@ func (c *content) clone() *content {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return &content{
-		tracked: true,
+		tracked: c.tracked,
 		now:     c.now.clone(), size: c.size,
-		durable: c.now.clone(), durableSize: c.size,
+		durable: c.durable.clone(), durableSize: c.durableSize,
+		unsynced: slices.Clone(c.unsynced),
 	}
+}
+
+// forget is what a failed sync may do: what was written stays in memory, and
+// will not reach the disk.
+func (c *content) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unsynced = nil
+}
+
+// flip changes a bit.
+func (c *content) flip(bit int64) error {
+	var b [1]byte
+	if _, err := c.readAt(b[:], bit/8); err != nil {
+		return err
+	}
+	b[0] ^= 1 << (bit % 8)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now.write(b[:], bit/8)
+	if c.tracked {
+		c.durable.write(b[:], bit/8)
+	}
+	return nil
 }
 
 // lose returns the content after a loss of power: of what was not synced all,
@@ -127,7 +153,7 @@ func (c *content) lose(random *rand.Rand) *content {
 	defer c.mu.RUnlock()
 	after := &content{tracked: true, durable: c.durable.clone(), durableSize: c.durableSize}
 	kept := 0.0
-	switch mode := random.IntN(4); mode {
+	switch random.IntN(4) {
 	case 0:
 	case 1:
 		kept = 1
@@ -184,6 +210,7 @@ func (f *file) WriteAt(b []byte, at int64) (int, error) {
 
 func (f *file) Sync() error {
 	if err := f.before(Sync, 0, 0); err != nil {
+		f.content.forget()
 		return err
 	}
 	f.content.sync()

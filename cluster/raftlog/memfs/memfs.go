@@ -96,7 +96,9 @@ func NewDisk() *FS {
 
 // Intercept has a function called before each operation, by the goroutine that
 // does it; when it returns an error, the operation fails with it and changes
-// nothing. It may block, as a disk does that hangs. nil ends that.
+// nothing, but for a Sync that fails: what it was to make durable stays to be
+// read, and no later Sync makes it durable, as Linux has it. The function may
+// block, as a disk does that hangs. nil ends that.
 func (f *FS) Intercept(intercept func(Op) error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -122,19 +124,39 @@ func (f *FS) Lose(random *rand.Rand) *FS {
 	return after
 }
 
-// Clone returns a copy of the file system in which everything is durable.
+// Clone returns a copy of the file system as it is at this moment, what is not
+// durable included, with no files open: as it will be found after the process
+// was killed.
 func (f *FS) Clone() *FS {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	clone := NewDisk()
+	copies := make(map[*content]*content)
+	copyOf := func(c *content) *content {
+		if copies[c] == nil {
+			copies[c] = c.clone()
+		}
+		return copies[c]
+	}
+	clone := New()
 	for name, c := range f.files {
-		clone.files[name] = c.clone()
-		clone.disk.names[name] = clone.files[name]
+		clone.files[name] = copyOf(c)
+	}
+	if f.disk != nil {
+		clone.disk = &disk{names: make(map[string]*content)}
+		for name, c := range f.disk.names {
+			clone.disk.names[name] = copyOf(c)
+		}
+		for _, c := range f.disk.changes {
+			if c.content != nil {
+				c.content = copyOf(c.content)
+			}
+			clone.disk.changes = append(clone.disk.changes, c)
+		}
 	}
 	return clone
 }
 
-// Flip changes one bit of a file.
+// Flip changes one bit of a file, for good.
 func (f *FS) Flip(name string, bit int64) error {
 	f.mu.Lock()
 	c, ok := f.files[name]
@@ -142,13 +164,7 @@ func (f *FS) Flip(name string, bit int64) error {
 	if !ok {
 		return notExist("flip", name)
 	}
-	var b [1]byte
-	if _, err := c.readAt(b[:], bit/8); err != nil {
-		return err
-	}
-	b[0] ^= 1 << (bit % 8)
-	c.writeAt(b[:], bit/8)
-	return nil
+	return c.flip(bit)
 }
 
 // before lets the interceptor see an operation.
