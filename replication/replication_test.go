@@ -46,10 +46,16 @@ func TestConvergesUnderFaults(t *testing.T) {
 				w.storm(seed, time.Minute)
 				w.converged()
 				// A storm that never made regions meet would prove nothing.
+				duplicates := uint64(0)
 				for name, r := range w.regions {
-					if in := r.incoming(); in.Accepted == 0 || in.Behind == 0 || in.Identical == 0 {
-						t.Errorf("%s has seen no conflicts, or no duplicates: %+v", name, in)
+					in := r.incoming()
+					if in.Accepted == 0 || in.Behind == 0 {
+						t.Errorf("%s has seen no conflicts: %+v", name, in)
 					}
+					duplicates += in.Identical
+				}
+				if duplicates == 0 {
+					t.Error("nothing was shipped twice")
 				}
 			}, skewed)
 		})

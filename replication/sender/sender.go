@@ -227,15 +227,16 @@ func (s *Sender) follow(ctx context.Context) error {
 		// Taken before anything is read, so that no change is slept through.
 		changed := s.options.Partition.Changed()
 		s.takeVerdicts()
-		if head := s.options.Partition.Head(); s.acked.phase == Feed && head > s.acked.seq+s.options.MaxBacklog {
-			s.options.Logger.Warn("sender: too many changes wait, will scan instead", "changes", head-s.acked.seq)
-			if err := s.restart(ctx); err != nil {
-				return err
-			}
-		}
 		room, again, err := s.fill()
 		if err != nil {
 			return err
+		}
+		if s.hopeless(room != nil) {
+			s.options.Logger.Warn("sender: too many changes wait, will scan instead", "after", s.acked.seq)
+			if err := s.restart(ctx); err != nil {
+				return err
+			}
+			continue
 		}
 		if s.flushDue(time.Now()) {
 			if err := s.flush(ctx); err != nil {
@@ -248,6 +249,16 @@ func (s *Sender) follow(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// hopeless reports whether so many changes wait that a scan will be cheaper,
+// for this region's disks at least. A scan under way is left alone while it
+// gets anywhere.
+func (s *Sender) hopeless(stuck bool) bool {
+	if s.options.Partition.Head() <= s.acked.seq+s.options.MaxBacklog {
+		return false
+	}
+	return s.acked.phase == Feed || stuck && s.window.empty()
 }
 
 // await waits for anything that gives the sender work.
