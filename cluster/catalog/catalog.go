@@ -249,6 +249,40 @@ func revisionOf(it item.Item) (uint64, error) {
 	return n, nil
 }
 
+// Refresh waits until this node holds the newest revision that there was when
+// it was called.
+func (c *Catalog) Refresh(ctx context.Context) error {
+	newest, err := c.newest(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := c.Await(ctx, func(s *State) bool { return s.Revision >= newest }); err != nil {
+		return fmt.Errorf("catalog: wait for revision %d: %w", newest, err)
+	}
+	return nil
+}
+
+// outdated waits for a revision after s, if there is one.
+func (c *Catalog) outdated(ctx context.Context, s *State) bool {
+	return c.Refresh(ctx) == nil && c.State().Revision > s.Revision
+}
+
+// newest asks the leader of the catalog group for the newest revision.
+func (c *Catalog) newest(ctx context.Context) (uint64, error) {
+	stored, err := c.source.Get(ctx, []byte(headKey))
+	if err != nil {
+		return 0, fmt.Errorf("catalog: ask for the newest revision: %w", err)
+	}
+	if !stored.Exists {
+		return 0, nil
+	}
+	it, err := stored.Item.Decode()
+	if err != nil {
+		return 0, fmt.Errorf("catalog: the newest revision: %w", err)
+	}
+	return revisionOf(it)
+}
+
 // Holds asks the leader of the catalog group whether a peer still belongs to a
 // group. It is for decisions that cannot be taken back, which a node must not
 // take by the revision it happens to hold.

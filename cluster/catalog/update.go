@@ -81,12 +81,15 @@ func (t *Txn) PutPartition(p *Partition) { t.writes[groupKey(p.Group)] = p }
 // Update changes the catalog. It calls change with the newest state, and again
 // with a newer one for as long as somebody else's change comes first; change
 // must have no other effect than on its Txn. An error of change is returned as
-// it is. When Update returns nil, State includes the change.
+// it is, if it was decided by the newest revision that there is. When Update returns nil, State includes the change.
 func (c *Catalog) Update(ctx context.Context, change func(*Txn) error) error {
 	for {
 		t := &Txn{state: c.State(), writes: map[string]any{}}
 		t.head = t.state.head
 		if err := change(t); err != nil {
+			if c.outdated(ctx, t.state) {
+				continue // it was refused by a state that is gone
+			}
 			return err
 		}
 		if len(t.writes) == 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -289,5 +290,8 @@ func (n *Node) close() error {
 	if n.engine != nil {
 		errs = append(errs, n.engine.Close())
 	}
-	return errors.Join(append(errs, n.config.Listener.Close())...)
+	if err := n.config.Listener.Close(); !errors.Is(err, net.ErrClosed) {
+		errs = append(errs, err) // the server has closed it if it ever served
+	}
+	return errors.Join(errs...)
 }

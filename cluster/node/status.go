@@ -86,10 +86,7 @@ func (n *Node) Describe(f func() any) { n.describe.Store(&f) }
 func (n *Node) TableNames() []string { return n.catalog.State().TableNames() }
 
 // Table returns a table's record by name.
-func (n *Node) Table(name string) (*catalog.Table, bool) {
-	t, ok := n.catalog.State().Tables[name]
-	return t, ok
-}
+func (n *Node) Table(name string) (*catalog.Table, bool) { return n.router.Table(name) }
 
 func (n *Node) serveStatus(_ cluster.NodeID, _ cluster.GroupID, _ []byte, reply transport.Reply) {
 	reply(json.Marshal(n.Status()))

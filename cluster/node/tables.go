@@ -91,24 +91,6 @@ func (n *Node) placeable(s *catalog.State) []placement.Node {
 	return all
 }
 
-// DeleteTable marks a table for deletion. It is gone when its record is.
-func (n *Node) DeleteTable(ctx context.Context, name string) (*catalog.Table, error) {
-	return n.UpdateTable(ctx, name, func(t *catalog.Table) error {
-		if t.Status == catalog.Creating || t.Status == catalog.Updating {
-			return storage.Errorf(storage.ResourceInUse, "Attempt to change a resource which is still in use: Table is being %s: %s", being(t.Status), name)
-		}
-		t.Status = catalog.Deleting
-		return nil
-	})
-}
-
-func being(s catalog.Status) string {
-	if s == catalog.Creating {
-		return "created"
-	}
-	return "updated"
-}
-
 // UpdateTable changes a table's record and returns it as changed.
 func (n *Node) UpdateTable(ctx context.Context, name string, change func(*catalog.Table) error) (*catalog.Table, error) {
 	var changed *catalog.Table

@@ -46,9 +46,19 @@ type TableCommand struct {
 // Outcome is what became of a TableCommand.
 type Outcome = dispatch.Outcome
 
-// Table returns a table by name, as this node's revision of the catalog has it.
+// Table returns a table by name. A table that this node does not know, or does
+// not know to be ready, may have become so through another node a moment ago:
+// then the newest catalog is asked for first.
 func (r *Router) Table(name string) (*catalog.Table, bool) {
 	t, ok := r.catalog.State().Tables[name]
+	if ok && t.Status == catalog.Active {
+		return t, true
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), staleFor)
+	defer cancel()
+	if r.catalog.Refresh(ctx) == nil {
+		t, ok = r.catalog.State().Tables[name]
+	}
 	return t, ok
 }
 

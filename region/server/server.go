@@ -41,6 +41,9 @@ type Options struct {
 	// Operations accepts the operators' connections: health, metrics, status.
 	// nil serves none. The Server closes it.
 	Operations net.Listener
+	// OperationsOnAPI serves operators on the API's port too. It is for
+	// development: everybody who reaches that port sees what they see.
+	OperationsOnAPI bool
 
 	// Store holds the items.
 	Store api.Store
@@ -84,9 +87,15 @@ func Start(o Options) (*Server, error) {
 		o.Logger = slog.Default()
 	}
 	s := &Server{ready: o.Ready, log: o.Logger}
+	var handler http.Handler
 	handler, err := newHandler(o)
 	if err != nil {
 		return nil, err
+	}
+	if o.OperationsOnAPI {
+		operations := s.operationsHandler(o)
+		operations.Handle("/", handler)
+		handler = operations
 	}
 	s.api = newHTTPServer(handler, o.Logger)
 	listener := o.API
@@ -183,7 +192,7 @@ func shutdown(ctx context.Context, server *http.Server) error {
 
 // operationsHandler serves operators: /healthz says that the process lives,
 // /readyz whether it should get requests.
-func (s *Server) operationsHandler(o Options) http.Handler {
+func (s *Server) operationsHandler(o Options) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "ok\n")
