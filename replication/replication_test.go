@@ -235,6 +235,11 @@ func TestBacklogIsGivenUp(t *testing.T) {
 			w.write("amber", key(fmt.Sprint(i%1000), 0), value)
 			w.pass(time.Millisecond)
 		}
+		w.pass(time.Minute)
+		for i := range 100 { // the log is trimmed as it grows
+			w.write("amber", key("more", int64(i)), "v")
+			w.pass(time.Millisecond)
+		}
 		for _, g := range w.regions["amber"].groups() {
 			m := w.regions["amber"].partition(g).machine.Meta()
 			if kept := m.NextSeq - m.FirstSeq; kept > 1000 {
