@@ -15,6 +15,7 @@ import (
 type fsm struct {
 	group   *Group
 	entries []machine.Entry // reused
+	sizes   entrySizes
 }
 
 var _ raft.BatchingFSM = (*fsm)(nil)
@@ -36,6 +37,7 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 
 func (f *fsm) apply(logs []*raft.Log) ([][]command.Result, error) {
 	g := f.group
+	<-g.started
 	if failure := g.failure.Load(); failure != nil {
 		// What could not be applied must not be skipped.
 		return nil, *failure
@@ -48,7 +50,9 @@ func (f *fsm) apply(logs []*raft.Log) ([][]command.Result, error) {
 			Configuration: l.Type == raft.LogConfiguration,
 			Data:          l.Data,
 		})
+		f.sizes.add(len(l.Data))
 	}
+	f.sizes.adjust(g)
 	results, err := g.opts.Machine.Apply(f.entries)
 	clear(f.entries)
 	if err == nil && len(results) != len(logs) {
@@ -66,8 +70,48 @@ func (f *fsm) apply(logs []*raft.Log) ([][]command.Result, error) {
 func (f *fsm) Apply(l *raft.Log) any { return f.ApplyBatch([]*raft.Log{l})[0] }
 
 // Snapshot implements raft.FSM.
-func (f *fsm) Snapshot() (raft.FSMSnapshot, error) { return checkpointed{f.group}, nil }
+func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
+	<-f.group.started
+	return checkpointed{f.group}, nil
+}
 
 // Restore implements raft.FSM. Only a peer that received a snapshot through
 // raft would call it, and the transport lets none through.
 func (f *fsm) Restore(io.ReadCloser) error { panic("group: raft restores a snapshot") }
+
+// entrySizes keeps the log within bytes. Raft counts entries, but one may hold
+// a single small command or a megabyte of them, so the counts that raft goes by
+// follow the size of recent entries.
+type entrySizes struct{ entries, bytes int }
+
+// Sizes are looked at again after so many entries or bytes.
+const (
+	sampleEntries = 256
+	sampleBytes   = 16 << 20
+	leastTrailing = 16
+)
+
+func (s *entrySizes) add(bytes int) {
+	s.entries++
+	s.bytes += bytes
+}
+
+func (s *entrySizes) adjust(g *Group) {
+	if s.entries < sampleEntries && s.bytes < sampleBytes {
+		return
+	}
+	t := &g.opts.Tuning
+	fit := uint64(t.TrailingBytes / max(1, s.bytes/s.entries))
+	*s = entrySizes{}
+
+	now := g.raft.ReloadableConfig()
+	next := now
+	next.TrailingLogs = min(t.TrailingLogs, max(leastTrailing, fit))
+	next.SnapshotThreshold = min(t.SnapshotThreshold, max(leastTrailing, fit/4))
+	if next == now {
+		return
+	}
+	if err := g.raft.ReloadConfig(next); err != nil {
+		g.opts.Logger.Warn("log is not kept within its bytes", "error", err)
+	}
+}

@@ -105,6 +105,10 @@ type Group struct {
 	stop     func() raft.Future
 	wg       sync.WaitGroup
 
+	// started is closed when raft and stop are set: raft may apply entries
+	// before it has returned from its constructor.
+	started chan struct{}
+
 	// gate keeps the proposer from proposing while leadership is handed over.
 	gate gate
 	// handingOver is held by the one transfer of leadership at a time.
@@ -131,6 +135,7 @@ func Start(o Options) (*Group, error) {
 		opts:     o,
 		wake:     make(chan struct{}, 1),
 		stopping: make(chan struct{}),
+		started:  make(chan struct{}),
 	}
 	g.leadership.Store(&leadership{changed: make(chan struct{})})
 	g.queue.limits = o.Tuning.queueLimits()
@@ -162,6 +167,7 @@ func (g *Group) startRaft() error {
 		cancel(ErrClosed)
 		return r.Shutdown()
 	})
+	close(g.started)
 	// The filter runs on raft's main loop: it only wakes the proposer, which
 	// then looks for itself.
 	r.RegisterObserver(raft.NewObserver(nil, false, func(o *raft.Observation) bool {

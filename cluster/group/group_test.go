@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -421,6 +422,32 @@ func TestLogIsCutOnlyBelowTheCheckpoint(t *testing.T) {
 		time.Sleep(time.Millisecond)
 		if got := first(); got < 20 || got > durable {
 			t.Errorf("cut to %d, where %d is durable", got, durable)
+		}
+	})
+}
+
+func TestLogKeepsWithinItsBytes(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newNet(t, 1, func(o *Options) { o.Tuning.TrailingBytes = 1 << 20 })
+		leader := n.leader()
+		limits := func() [2]uint64 {
+			c := leader.group.raft.ReloadableConfig()
+			return [2]uint64{c.TrailingLogs, c.SnapshotThreshold}
+		}
+		if got := limits(); got != [2]uint64{8192, 2048} {
+			t.Errorf("in the beginning: %v", got)
+		}
+		for range sampleEntries {
+			leader.mustPropose("k", strings.Repeat("v", 8000))
+		}
+		if got := limits(); got[0] < 100 || got[0] > 131 || got[1] != got[0]/4 {
+			t.Errorf("with entries of 8 kB: %v", got)
+		}
+		for range 2 * sampleEntries {
+			leader.mustPropose("k", "v")
+		}
+		if got := limits(); got != [2]uint64{8192, 2048} {
+			t.Errorf("with small entries again: %v", got)
 		}
 	})
 }

@@ -25,13 +25,25 @@ type snapshotStore struct {
 	machine *machine.Partition
 	mu      struct {
 		sync.Mutex
-		open map[*Snapshot]struct{}
+		open map[*openSnapshot]struct{}
 	}
+}
+
+// openSnapshot is a view that raft has opened in order to have it sent. While
+// it is open the log keeps every entry after it.
+type openSnapshot struct {
+	*machine.Snapshot
+	store *snapshotStore
+	once  sync.Once
+	// refs and taken are guarded by the store's mutex. refs counts raft and the
+	// sender, taken says that it has its sender.
+	refs  int
+	taken bool
 }
 
 func newSnapshotStore(m *machine.Partition) *snapshotStore {
 	s := &snapshotStore{machine: m}
-	s.mu.open = make(map[*Snapshot]struct{})
+	s.mu.open = make(map[*openSnapshot]struct{})
 	return s
 }
 
@@ -51,7 +63,7 @@ func (s *snapshotStore) Open(string) (*raft.SnapshotMeta, io.ReadCloser, error) 
 	if err != nil {
 		return nil, nil, fmt.Errorf("group: open snapshot: %w", err)
 	}
-	snap := &Snapshot{Snapshot: view, store: s}
+	snap := &openSnapshot{Snapshot: view, store: s, refs: 1}
 	s.mu.Lock()
 	s.mu.open[snap] = struct{}{}
 	s.mu.Unlock()
@@ -63,16 +75,28 @@ func (s *snapshotStore) Create(_ raft.SnapshotVersion, index, _ uint64, _ raft.C
 	return snapshotSink{id: snapshotID(index)}, nil
 }
 
-// find returns the open snapshot at an index.
-func (s *snapshotStore) find(index uint64) (*Snapshot, bool) {
+// take finds a snapshot at an index that has no sender yet. Two that raft has
+// opened for two peers at one index are alike, but each can be read once.
+func (s *snapshotStore) take(index uint64) (*openSnapshot, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for snap := range s.mu.open {
-		if snap.Meta().AppliedIndex == index {
+		if !snap.taken && snap.Meta().AppliedIndex == index {
+			snap.taken = true
+			snap.refs++
 			return snap, true
 		}
 	}
 	return nil, false
+}
+
+func (s *snapshotStore) release(snap *openSnapshot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if snap.refs--; snap.refs == 0 {
+		delete(s.mu.open, snap)
+		snap.Snapshot.Close()
+	}
 }
 
 // oldestOpen is the index at which the oldest open snapshot ends.
@@ -87,32 +111,25 @@ func (s *snapshotStore) oldestOpen() (index uint64, ok bool) {
 	return index, ok
 }
 
-// Snapshot is a consistent view of the machine that raft wants sent to a peer.
-// While it is open the log keeps every entry after it.
-type Snapshot struct {
-	*machine.Snapshot
-	store *snapshotStore
-	once  sync.Once
-}
-
 // Read implements io.Reader for raft, which never reads: the state travels out
 // of band.
-func (s *Snapshot) Read([]byte) (int, error) { return 0, io.EOF }
+func (s *openSnapshot) Read([]byte) (int, error) { return 0, io.EOF }
 
-// Close gives up the view.
-func (s *Snapshot) Close() error {
-	s.once.Do(func() {
-		s.store.mu.Lock()
-		delete(s.store.mu.open, s)
-		s.store.mu.Unlock()
-		s.Snapshot.Close()
-	})
+// Close is raft's.
+func (s *openSnapshot) Close() error {
+	s.once.Do(func() { s.store.release(s) })
 	return nil
 }
 
-// Opened returns the snapshot that raft has opened at an index and asks to be
-// sent, for as long as it asks.
-func (g *Group) Opened(index uint64) (*Snapshot, bool) { return g.snapshots.find(index) }
+// TakeSnapshot returns the snapshot that raft has opened at an index and asks
+// to be sent to a peer. release must be called when it has been.
+func (g *Group) TakeSnapshot(index uint64) (s *machine.Snapshot, release func(), ok bool) {
+	snap, ok := g.snapshots.take(index)
+	if !ok {
+		return nil, nil, false
+	}
+	return snap.Snapshot, func() { g.snapshots.release(snap) }, true
+}
 
 func snapshotID(index uint64) string { return "applied-" + strconv.FormatUint(index, 10) }
 

@@ -36,6 +36,9 @@ type Tuning struct {
 	// TrailingLogs is how many entries are kept for followers that lag. One that
 	// lags more gets a snapshot. The default is 8192.
 	TrailingLogs uint64
+	// TrailingBytes bounds what these entries may come to, as far as recent ones
+	// are like the next. The default is 64 MiB.
+	TrailingBytes int
 
 	// BatchCommands and BatchBytes bound one log entry. One command always
 	// fits. The defaults are 1024 and 1 MiB.
@@ -52,6 +55,7 @@ func (t *Tuning) ensureDefaults() {
 	setDefault(&t.SnapshotInterval, 30*time.Second)
 	setDefault(&t.SnapshotThreshold, 2048)
 	setDefault(&t.TrailingLogs, 8192)
+	setDefault(&t.TrailingBytes, 64<<20)
 	setDefault(&t.BatchCommands, 1024)
 	setDefault(&t.BatchBytes, 1<<20)
 	setDefault(&t.QueueCommands, 16384)

@@ -152,6 +152,8 @@ func TestReadsShareQuestions(t *testing.T) {
 		// How many rounds there are depends on how fast they are, but each of
 		// the groups' first reads may start one at each of two links, and what
 		// came meanwhile shares the next.
+		mu.Lock()
+		defer mu.Unlock()
 		if questions > 8*groups {
 			t.Errorf("%d questions for %d reads", questions, groups*reads)
 		}

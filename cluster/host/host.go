@@ -22,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -142,6 +143,14 @@ func Open(o Options) (*Host, error) {
 func (h *Host) Close() error {
 	h.mu.Lock()
 	h.mu.closed = true
+	slots := maps.Clone(h.mu.slots)
+	h.mu.Unlock()
+	for _, s := range slots {
+		// Whoever is at work on a peer goes on to the end; nobody begins.
+		s.life.Lock()
+		s.life.Unlock() //nolint:staticcheck // only to have waited
+	}
+	h.mu.Lock()
 	groups := h.mu.running
 	h.mu.running = make(map[cluster.GroupID]*group.Group)
 	h.mu.Unlock()
@@ -262,14 +271,35 @@ func (w *watchers) tell(id cluster.GroupID, leading bool, term uint64) {
 	}
 }
 
-// slot returns the slot of a group.
-func (h *Host) slot(id cluster.GroupID) *slot {
+// slot returns the slot of a group, an error when the host is closed.
+func (h *Host) slot(id cluster.GroupID) (*slot, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.mu.closed {
+		return nil, errClosed
+	}
 	s, ok := h.mu.slots[id]
 	if !ok {
 		s = &slot{}
 		h.mu.slots[id] = s
 	}
-	return s
+	return s, nil
 }
+
+// enter begins work on this node's peer of a group. leave ends it.
+func (h *Host) enter(id cluster.GroupID) (leave func(), err error) {
+	s, err := h.slot(id)
+	if err != nil {
+		return nil, err
+	}
+	s.life.Lock()
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if h.mu.closed {
+		s.life.Unlock()
+		return nil, errClosed
+	}
+	return s.life.Unlock, nil
+}
+
+var errClosed = storage.Errorf(storage.Unavailable, "host: closed")

@@ -88,10 +88,11 @@ func (h *Host) snapshotSender(id cluster.GroupID) transport.SnapshotSender {
 		if !ok {
 			return nil, errClosed
 		}
-		snapshot, ok := g.Opened(req.LastLogIndex)
+		snapshot, release, ok := g.TakeSnapshot(req.LastLogIndex)
 		if !ok {
 			return nil, storage.Errorf(storage.Internal, "host: group %v: no snapshot is open at index %d", id, req.LastLogIndex)
 		}
+		defer release()
 		select {
 		case h.sending <- struct{}{}:
 			defer func() { <-h.sending }()
@@ -119,7 +120,10 @@ func (h *Host) receiveSnapshot(ctx context.Context, _ cluster.NodeID, header []b
 	default:
 		return nil, storage.Errorf(storage.Unavailable, "host: too many snapshots arrive at once")
 	}
-	s := h.slot(o.group)
+	s, err := h.slot(o.group)
+	if err != nil {
+		return nil, err
+	}
 	if !s.install.TryLock() {
 		return nil, storage.Errorf(storage.Unavailable, "host: a snapshot of group %v arrives already", o.group)
 	}
@@ -135,7 +139,7 @@ func (h *Host) receiveSnapshot(ctx context.Context, _ cluster.NodeID, header []b
 	}
 	defer h.sweeps.wake() // for what was replaced or, after Abort, what came
 	defer installer.Abort()
-	answer, err := h.receive(o, s, g, installer, next)
+	answer, err := h.receive(o, g, installer, next)
 	if err != nil {
 		return nil, fmt.Errorf("host: receive snapshot of group %v: %w", o.group, err)
 	}
@@ -143,7 +147,7 @@ func (h *Host) receiveSnapshot(ctx context.Context, _ cluster.NodeID, header []b
 }
 
 // receive fills the installer and puts it in place of g.
-func (h *Host) receive(o offer, s *slot, g *group.Group, installer *machine.Installer, next func() ([]byte, error)) ([]byte, error) {
+func (h *Host) receive(o offer, g *group.Group, installer *machine.Installer, next func() ([]byte, error)) ([]byte, error) {
 	log, ok := h.opts.Log.Lookup(o.group)
 	if !ok {
 		return nil, storage.Errorf(storage.Internal, "no log")
@@ -164,8 +168,11 @@ func (h *Host) receive(o offer, s *slot, g *group.Group, installer *machine.Inst
 			return nil, err
 		}
 	}
-	s.life.Lock()
-	defer s.life.Unlock()
+	leave, err := h.enter(o.group)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	return h.replace(o, g, log, installer)
 }
 

@@ -64,9 +64,11 @@ func (h *Host) CreateEmpty(id cluster.GroupID, self cluster.PeerID) error {
 // its state, and when that is durable the hard state that says so.
 func (h *Host) create(self cluster.PeerID, m machine.Meta) error {
 	id := cluster.GroupID(m.Group)
-	s := h.slot(id)
-	s.life.Lock()
-	defer s.life.Unlock()
+	leave, err := h.enter(id)
+	if err != nil {
+		return err
+	}
+	defer leave()
 
 	if g, ok := h.Group(id); ok {
 		if g.Peer() == self {
@@ -111,9 +113,11 @@ func (h *Host) clear(id cluster.GroupID, self cluster.PeerID) error {
 // Destroy stops this node's peer of a group and forgets it for ever. Its data
 // is deleted in the background. It does nothing if there is no peer.
 func (h *Host) Destroy(id cluster.GroupID) error {
-	s := h.slot(id)
-	s.life.Lock()
-	defer s.life.Unlock()
+	leave, err := h.enter(id)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	peer, ok := h.registry.Peer(uint64(id))
 	if !ok {
 		return nil
@@ -154,7 +158,7 @@ type prepared struct {
 	partition *machine.Partition
 }
 
-// start starts a peer. The caller holds the slot's life.
+// start starts a peer. The caller has entered its slot, so Close will find it.
 func (h *Host) start(p prepared) error {
 	p.partition.Inject(h.opts.MachineFaults)
 	facade := h.opts.Transport.Raft(p.id, p.self)
@@ -186,16 +190,9 @@ func (h *Host) start(p prepared) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.mu.closed {
-		h.mu.Unlock()
-		defer h.mu.Lock()
-		return errors.Join(errClosed, stop(g))
-	}
 	h.mu.running[p.id] = g
 	return nil
 }
-
-var errClosed = storage.Errorf(storage.Unavailable, "host: closed")
 
 // remove takes a group out of those that run.
 func (h *Host) remove(id cluster.GroupID) (*group.Group, bool) {

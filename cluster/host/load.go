@@ -151,7 +151,7 @@ func (h *Host) startAll(peers []prepared) error {
 		if i > 0 && i%startBurst == 0 {
 			time.Sleep(startPause)
 		}
-		if err := h.startLocked(p); err != nil {
+		if err := h.startOne(p); err != nil {
 			for _, rest := range peers[i+1:] {
 				rest.partition.Close()
 			}
@@ -161,9 +161,11 @@ func (h *Host) startAll(peers []prepared) error {
 	return nil
 }
 
-func (h *Host) startLocked(p prepared) error {
-	s := h.slot(p.id)
-	s.life.Lock()
-	defer s.life.Unlock()
+func (h *Host) startOne(p prepared) error {
+	leave, err := h.enter(p.id)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	return h.start(p)
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // replace does steps 2 to 5 of receiving a snapshot (see install.go). The
-// caller holds the slot's life. Once the peer has been stopped it is started
+// caller has entered the slot. Once the peer has been stopped it is started
 // again in every case, unless the disk has failed.
 func (h *Host) replace(o offer, g *group.Group, log *raftlog.GroupLog, installer *machine.Installer) ([]byte, error) {
 	if now, ok := h.Group(o.group); !ok || now != g {
@@ -66,7 +66,7 @@ func (h *Host) restart(id cluster.GroupID, old *group.Group) error {
 		}
 		return h.start(p)
 	}()
-	if err != nil && !errors.Is(err, errClosed) {
+	if err != nil {
 		err = fmt.Errorf("host: restart after a snapshot: %w", err)
 		h.opts.Fatal(err)
 	}
