@@ -71,8 +71,8 @@ type Config struct {
 	CheckpointEvery time.Duration
 	// Now is the wall clock; the default is time.Now.
 	Now func() time.Time
-	// LogFS is the file system that the log is in; the default is that of Dir.
-	// The simulator gives one that can lose power.
+	// LogFS is a file system for the log alone; without one it is below Dir. The
+	// simulator gives one that can lose power.
 	LogFS raftlog.FS
 	// Faults are for the simulator's negative controls.
 	Faults Faults

@@ -91,9 +91,11 @@ func (n *Node) open() error {
 		return fmt.Errorf("open state: %w", err)
 	}
 	logOptions := raftlog.Options{Dir: filepath.Join(n.config.Dir, "log"), Fatal: n.config.Fatal, Sync: true}
-	logOptions.FS = n.config.LogFS
-	if n.config.InMemory && logOptions.FS == nil {
-		logOptions.FS, logOptions.Dir = memfs.New(), "log"
+	if n.config.InMemory && n.config.LogFS == nil {
+		n.config.LogFS = memfs.New()
+	}
+	if n.config.LogFS != nil {
+		logOptions.FS, logOptions.Dir = n.config.LogFS, "log"
 	}
 	if n.log, err = raftlog.Open(logOptions); err != nil {
 		return fmt.Errorf("open log: %w", err)
