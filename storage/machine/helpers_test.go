@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/roundtabledb/roundtable/storage"
 	"github.com/roundtabledb/roundtable/storage/command"
 	"github.com/roundtabledb/roundtable/storage/engine"
@@ -25,6 +27,17 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	os.Exit(m.Run())
+}
+
+// checkFew is rapid.Check for a property that takes long to check: all but the
+// first n checks are empty.
+func checkFew(t *testing.T, n int, property func(*rapid.T)) {
+	t.Helper()
+	rapid.Check(t, func(t *rapid.T) {
+		if n--; n >= 0 {
+			property(t)
+		}
+	})
 }
 
 const home = "eu"
