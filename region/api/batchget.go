@@ -9,6 +9,7 @@ import (
 	"github.com/roundtabledb/roundtable/cluster/catalog"
 	"github.com/roundtabledb/roundtable/region/awsjson"
 	"github.com/roundtabledb/roundtable/region/constraint"
+	"github.com/roundtabledb/roundtable/region/request"
 	"github.com/roundtabledb/roundtable/storage/expr"
 	"github.com/roundtabledb/roundtable/storage/item"
 )
@@ -25,10 +26,10 @@ const (
 // batchGetTable is the keys of one table.
 type batchGetTable struct {
 	name       string
-	keys       []attributes
+	keys       []request.Attributes
 	consistent awsjson.Flag
-	expressions
-	legacy
+	request.Expressions
+	request.Legacy
 	// rest is the members but for Keys as they came, for UnprocessedKeys.
 	rest []rawMember
 
@@ -71,9 +72,9 @@ func readBatchGetTable(r *awsjson.Reader) batchGetTable {
 		name := string(r.Name())
 		if name == "Keys" {
 			for r.List() {
-				k := readAttributes(r)
-				if !k.set {
-					k.item = item.Encode(item.Item{})
+				k := request.ReadAttributes(r)
+				if !k.Set {
+					k.Item = item.Encode(item.Item{})
 				}
 				t.keys = append(t.keys, k)
 			}
@@ -83,7 +84,7 @@ func readBatchGetTable(r *awsjson.Reader) batchGetTable {
 		switch {
 		case name == "ConsistentRead":
 			t.consistent = r.Flag()
-		case t.expressions.read(r), t.legacy.read(r):
+		case t.Expressions.Read(r), t.Legacy.Read(r):
 		default:
 			r.Skip()
 			continue
@@ -104,7 +105,7 @@ func (in *batchGetRequest) check() error {
 	for _, t := range in.tables {
 		total += len(t.keys)
 		requireTable(&c, t.name)
-		t.legacy.require(&c)
+		t.Legacy.Require(&c)
 		if n := len(t.keys); n == 0 || n > maxBatchGets {
 			rule := "greater than or equal to 1"
 			if n > 0 {
@@ -128,19 +129,16 @@ func (in *batchGetRequest) check() error {
 }
 
 func (t *batchGetTable) check() (err error) {
-	err = t.expressions.check(
-		[]parameter{{"ProjectionExpression", t.expressions.projection.Set}},
-		[]parameter{{"AttributesToGet", t.attributesToGet != nil}},
-	)
+	err = t.Expressions.Check(&t.Legacy, []string{request.ProjectionExpression}, []string{"AttributesToGet"})
 	if err != nil {
 		return err
 	}
 	for _, k := range t.keys {
-		if k.invalid != nil {
-			return k.invalid
+		if k.Invalid != nil {
+			return k.Invalid
 		}
 	}
-	t.projection, err = parseProjection(&t.expressions, t.attributesToGet)
+	t.projection, err = parseProjection(&t.Expressions, t.AttributesToGet)
 	return err
 }
 
@@ -165,7 +163,7 @@ func (a *API) batchGets(in *batchGetRequest) ([]batchGet, error) {
 			return nil, err
 		}
 		for _, k := range part.keys {
-			key, err := requestKey(&part.table.Table, k.item)
+			key, err := request.Key(&part.table.Table, k.Item)
 			if err != nil {
 				return nil, err
 			}
@@ -174,7 +172,7 @@ func (a *API) batchGets(in *batchGetRequest) ([]batchGet, error) {
 				return nil, awsjson.Validationf("Provided list of item keys contains duplicates")
 			}
 			seen[id] = true
-			gets = append(gets, batchGet{part: part, raw: k.item, key: key})
+			gets = append(gets, batchGet{part: part, raw: k.Item, key: key})
 		}
 	}
 	return gets, nil

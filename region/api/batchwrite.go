@@ -9,6 +9,7 @@ import (
 	"github.com/roundtabledb/roundtable/cluster/router"
 	"github.com/roundtabledb/roundtable/region/awsjson"
 	"github.com/roundtabledb/roundtable/region/constraint"
+	"github.com/roundtabledb/roundtable/region/request"
 	"github.com/roundtabledb/roundtable/storage"
 	"github.com/roundtabledb/roundtable/storage/command"
 	"github.com/roundtabledb/roundtable/storage/item"
@@ -19,7 +20,7 @@ const maxBatchWrites = 25
 
 // batchWrite is one write of a BatchWriteItem.
 type batchWrite struct {
-	put, delete attributes
+	put, delete request.Attributes
 	// raw is the write as it came, for UnprocessedItems.
 	raw []byte
 }
@@ -74,7 +75,7 @@ func readBatchWrite(r *awsjson.Reader) batchWrite {
 		case "PutRequest":
 			for r.Struct("PutRequest") {
 				if string(r.Name()) == "Item" {
-					w.put = readAttributes(r)
+					w.put = request.ReadAttributes(r)
 				} else {
 					r.Skip()
 				}
@@ -82,7 +83,7 @@ func readBatchWrite(r *awsjson.Reader) batchWrite {
 		case "DeleteRequest":
 			for r.Struct("DeleteRequest") {
 				if string(r.Name()) == "Key" {
-					w.delete = readAttributes(r)
+					w.delete = request.ReadAttributes(r)
 				} else {
 					r.Skip()
 				}
@@ -135,16 +136,16 @@ func requireTable(c *constraint.Set, name string) {
 }
 
 func (w *batchWrite) check() error {
-	if w.put.set == w.delete.set {
+	if w.put.Set == w.delete.Set {
 		return awsjson.Validationf("Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes")
 	}
-	if w.delete.set {
-		return w.delete.invalid
+	if w.delete.Set {
+		return w.delete.Invalid
 	}
-	if w.put.invalid != nil {
-		return w.put.invalid
+	if w.put.Invalid != nil {
+		return w.put.Invalid
 	}
-	size, err := w.put.item.Size()
+	size, err := w.put.Item.Size()
 	if err == nil && size > item.MaxSize {
 		err = awsjson.Validationf("Item size has exceeded the maximum allowed size")
 	}
@@ -179,12 +180,12 @@ func (a *API) batchCommands(in *batchWriteRequest) ([]router.TableCommand, error
 }
 
 func (w *batchWrite) command(t *catalog.Table) (*command.Command, error) {
-	if w.delete.set {
-		key, err := requestKey(&t.Table, w.delete.item)
+	if w.delete.Set {
+		key, err := request.Key(&t.Table, w.delete.Item)
 		return &command.Command{Kind: command.Delete, Key: key}, err
 	}
-	key, err := batchItemKey(&t.Table, w.put.item)
-	return &command.Command{Kind: command.Put, Key: key, Item: w.put.item}, err
+	key, err := request.BatchItemKey(&t.Table, w.put.Item)
+	return &command.Command{Kind: command.Put, Key: key, Item: w.put.Item}, err
 }
 
 func (a *API) batchWriteItem(ctx context.Context, r *awsjson.Request, dst []byte) ([]byte, error) {

@@ -7,6 +7,7 @@ import (
 	"github.com/roundtabledb/roundtable/region/awsjson"
 	"github.com/roundtabledb/roundtable/region/constraint"
 	"github.com/roundtabledb/roundtable/region/query"
+	"github.com/roundtabledb/roundtable/region/request"
 	"github.com/roundtabledb/roundtable/storage"
 	"github.com/roundtabledb/roundtable/storage/expr"
 	"github.com/roundtabledb/roundtable/storage/machine"
@@ -22,13 +23,13 @@ type pageRequest struct {
 	consistent     awsjson.Flag
 	selects        awsjson.Text
 	limit          awsjson.Int
-	startKey       attributes
+	startKey       request.Attributes
 	forward        awsjson.Flag // Query
 	segment, total awsjson.Int  // Scan
 	capacity       awsjson.Text
 
-	expressions
-	legacy
+	request.Expressions
+	request.Legacy
 }
 
 func readPageRequest(body []byte, class string) (*pageRequest, error) {
@@ -47,7 +48,7 @@ func readPageRequest(body []byte, class string) (*pageRequest, error) {
 		case "Limit":
 			in.limit = r.Int("Integer")
 		case "ExclusiveStartKey":
-			in.startKey = readAttributes(r)
+			in.startKey = request.ReadAttributes(r)
 		case "ScanIndexForward":
 			in.forward = r.Flag()
 		case "Segment":
@@ -57,7 +58,7 @@ func readPageRequest(body []byte, class string) (*pageRequest, error) {
 		case "ReturnConsumedCapacity":
 			in.capacity = r.Text()
 		default:
-			if !in.expressions.read(r) && !in.legacy.read(r) {
+			if !in.Expressions.Read(r) && !in.Legacy.Read(r) {
 				r.Skip()
 			}
 		}
@@ -75,18 +76,18 @@ func (in *pageRequest) check() error {
 	c.AtLeast(in.limit, "limit", 1)
 	c.Enum(in.capacity, "returnConsumedCapacity", returnConsumedCapacity)
 	c.Enum(in.selects, "select", selects)
-	in.legacy.require(&c)
+	in.Legacy.Require(&c)
 	return c.Err()
 }
 
 // checkValues refuses legacy members and a starting key that are not
 // acceptable.
 func (in *pageRequest) checkValues() error {
-	if err := in.legacy.check(); err != nil {
+	if err := in.Legacy.Check(); err != nil {
 		return err
 	}
-	if in.startKey.invalid != nil {
-		return startKeyError(in.startKey.invalid)
+	if in.startKey.Invalid != nil {
+		return startKeyError(in.startKey.Invalid)
 	}
 	return nil
 }
@@ -95,9 +96,9 @@ func (in *pageRequest) checkValues() error {
 func (in *pageRequest) checkSelect() error {
 	list := ""
 	switch {
-	case in.projection.Set:
+	case in.Projection.Set:
 		list = "ProjectionExpression"
-	case in.attributesToGet != nil:
+	case in.AttributesToGet != nil:
 		list = "AttributesToGet"
 	}
 	switch s := in.selects.Value; {
@@ -105,6 +106,8 @@ func (in *pageRequest) checkSelect() error {
 		return awsjson.Validationf("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
 	case s == "SPECIFIC_ATTRIBUTES" && list == "":
 		return awsjson.Validationf("Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES")
+	case s == "COUNT" && list != "":
+		return awsjson.Validationf("Cannot specify the %s when choosing to get only the Count", list)
 	case in.selects.Set && s != "SPECIFIC_ATTRIBUTES" && list != "":
 		return awsjson.Validationf("Cannot specify the %s when choosing to get %s", list, s)
 	}
@@ -141,37 +144,31 @@ func (in *pageRequest) queryPage() (*expr.KeyCondition, machine.PageRequest, err
 	if err := in.check(); err != nil {
 		return nil, page, err
 	}
-	err := in.expressions.check(
-		[]parameter{
-			{"ProjectionExpression", in.projection.Set},
-			{"FilterExpression", in.filter.Set},
-			{"KeyConditionExpression", in.keyCondition.Set},
-		},
-		[]parameter{
-			{"AttributesToGet", in.attributesToGet != nil},
-			{"QueryFilter", in.comparisons != nil},
-			{"ConditionalOperator", in.conditionalOperator.Set},
-			{"KeyConditions", in.keyConditions != nil && in.keyCondition.Set},
-		},
-	)
+	old := []string{"AttributesToGet", "QueryFilter", "ConditionalOperator"}
+	if in.KeyCondition.Set {
+		// Otherwise KeyConditions go with a filter expression.
+		old = append(old, "KeyConditions")
+	}
+	err := in.Expressions.Check(&in.Legacy,
+		[]string{request.ProjectionExpression, "FilterExpression", "KeyConditionExpression"}, old)
 	if err != nil {
 		return nil, page, err
 	}
 	if err := in.checkValues(); err != nil {
 		return nil, page, err
 	}
-	if !in.keyCondition.Set && in.keyConditions == nil {
+	if !in.KeyCondition.Set && in.KeyConditions == nil {
 		return nil, page, awsjson.Validationf("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
 	}
-	b, err := in.bindings()
+	b, err := in.Bindings()
 	if err != nil {
 		return nil, page, err
 	}
 	var condition *expr.KeyCondition
-	if in.keyConditions != nil {
-		condition, err = expr.KeyConditionOf(in.keyConditions)
+	if in.KeyConditions != nil {
+		condition, err = expr.KeyConditionOf(in.KeyConditions)
 	} else {
-		condition, err = expr.ParseKeyCondition(in.keyCondition.Value, b)
+		condition, err = expr.ParseKeyCondition(in.KeyCondition.Value, b)
 	}
 	if err != nil {
 		return nil, page, err
@@ -186,19 +183,19 @@ func (in *pageRequest) queryPage() (*expr.KeyCondition, machine.PageRequest, err
 // parsePage parses what both operations have: a filter and a projection.
 func (in *pageRequest) parsePage(page *machine.PageRequest, b *expr.Bindings) (err error) {
 	switch {
-	case in.filter.Set:
-		page.Filter, err = expr.ParseFilter(in.filter.Value, b)
-	case in.comparisons != nil:
-		page.Filter, err = in.filterCondition()
+	case in.Filter.Set:
+		page.Filter, err = expr.ParseFilter(in.Filter.Value, b)
+	case in.Comparisons != nil:
+		page.Filter, err = in.FilterCondition()
 	}
 	if err != nil {
 		return err
 	}
 	switch {
-	case in.projection.Set:
-		page.Projection, err = expr.ParseProjection(in.projection.Value, b)
-	case in.attributesToGet != nil:
-		page.Projection, err = expr.ProjectionOf(in.attributesToGet)
+	case in.Projection.Set:
+		page.Projection, err = expr.ParseProjection(in.Projection.Value, b)
+	case in.AttributesToGet != nil:
+		page.Projection, err = expr.ProjectionOf(in.AttributesToGet)
 	}
 	if err != nil {
 		return err
@@ -232,7 +229,7 @@ func (in *pageRequest) queryRange(t *schema.Table, condition *expr.KeyCondition)
 		return query.Range{}, err
 	}
 	keys, err := query.Keys(t, value, term)
-	if err != nil || !in.startKey.set {
+	if err != nil || !in.startKey.Set {
 		return keys, err
 	}
 	start, err := in.encodeStartKey(t)
@@ -253,7 +250,7 @@ func (in *pageRequest) queryRange(t *schema.Table, condition *expr.KeyCondition)
 }
 
 func (in *pageRequest) encodeStartKey(t *schema.Table) ([]byte, error) {
-	key, err := requestKey(t, in.startKey.item)
+	key, err := request.Key(t, in.startKey.Item)
 	if err != nil {
 		return nil, startKeyError(err)
 	}
@@ -272,8 +269,8 @@ func (in *pageRequest) checkFilter(t *schema.Table, filter *expr.Condition) erro
 		return nil
 	}
 	member := "Filter Expression"
-	if in.comparisons != nil {
-		member = in.filterName
+	if in.Comparisons != nil {
+		member = in.FilterName
 	}
 	for _, path := range filter.Paths() {
 		name := path[0].Name
@@ -313,24 +310,16 @@ func (in *pageRequest) scanPage() (machine.PageRequest, error) {
 	if err := in.checkSegments(); err != nil {
 		return page, err
 	}
-	err := in.expressions.check(
-		[]parameter{
-			{"ProjectionExpression", in.projection.Set},
-			{"FilterExpression", in.filter.Set},
-		},
-		[]parameter{
-			{"AttributesToGet", in.attributesToGet != nil},
-			{"ScanFilter", in.comparisons != nil},
-			{"ConditionalOperator", in.conditionalOperator.Set},
-		},
-	)
+	err := in.Expressions.Check(&in.Legacy,
+		[]string{request.ProjectionExpression, "FilterExpression"},
+		[]string{"AttributesToGet", "ScanFilter", "ConditionalOperator"})
 	if err != nil {
 		return page, err
 	}
 	if err := in.checkValues(); err != nil {
 		return page, err
 	}
-	b, err := in.bindings()
+	b, err := in.Bindings()
 	if err != nil {
 		return page, err
 	}
@@ -364,7 +353,7 @@ func (in *pageRequest) scanRange(t *schema.Table) (query.Range, error) {
 	if in.total.Set {
 		keys = query.Segment(int(in.segment.Value), int(in.total.Value))
 	}
-	if !in.startKey.set {
+	if !in.startKey.Set {
 		return keys, nil
 	}
 	start, err := in.encodeStartKey(t)

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/roundtabledb/roundtable/region/awsjson"
+	"github.com/roundtabledb/roundtable/region/request"
 	"github.com/roundtabledb/roundtable/storage/expr"
 	"github.com/roundtabledb/roundtable/storage/item"
 )
@@ -21,7 +22,7 @@ func (a *API) getItem(ctx context.Context, r *awsjson.Request, dst []byte) ([]by
 	if err != nil {
 		return dst, err
 	}
-	key, err := requestKey(&t.Table, in.key.item)
+	key, err := request.Key(&t.Table, in.key.Item)
 	if err != nil {
 		return dst, err
 	}
@@ -54,30 +55,27 @@ func (in *itemRequest) get() (*expr.Projection, error) {
 	if err := in.check(false); err != nil {
 		return nil, err
 	}
-	err := in.expressions.check(
-		[]parameter{{"ProjectionExpression", in.projection.Set}},
-		[]parameter{{"AttributesToGet", in.attributesToGet != nil}},
-	)
+	err := in.Expressions.Check(&in.Legacy, []string{request.ProjectionExpression}, []string{"AttributesToGet"})
 	if err != nil {
 		return nil, err
 	}
-	if in.key.invalid != nil {
-		return nil, in.key.invalid
+	if in.key.Invalid != nil {
+		return nil, in.key.Invalid
 	}
-	return parseProjection(&in.expressions, in.attributesToGet)
+	return parseProjection(&in.Expressions, in.AttributesToGet)
 }
 
 // parseProjection parses the projection of a request that has no other
 // expressions. It is nil for all attributes.
-func parseProjection(x *expressions, attributesToGet []string) (*expr.Projection, error) {
+func parseProjection(x *request.Expressions, attributesToGet []string) (*expr.Projection, error) {
 	if attributesToGet != nil {
 		return expr.ProjectionOf(attributesToGet)
 	}
-	b, err := x.bindings()
-	if err != nil || !x.projection.Set {
+	b, err := x.Bindings()
+	if err != nil || !x.Projection.Set {
 		return nil, err
 	}
-	p, err := expr.ParseProjection(x.projection.Value, b)
+	p, err := expr.ParseProjection(x.Projection.Value, b)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/roundtabledb/roundtable/region/awsjson"
+	"github.com/roundtabledb/roundtable/region/request"
 	"github.com/roundtabledb/roundtable/storage/command"
 	"github.com/roundtabledb/roundtable/storage/expr"
 	"github.com/roundtabledb/roundtable/storage/schema"
@@ -22,7 +23,7 @@ func (a *API) updateItem(ctx context.Context, r *awsjson.Request, dst []byte) ([
 	if err != nil {
 		return dst, err
 	}
-	if cmd.Key, err = requestKey(&t.Table, in.key.item); err != nil {
+	if cmd.Key, err = request.Key(&t.Table, in.key.Item); err != nil {
 		return dst, err
 	}
 	if err := keepsKey(&t.Table, cmd.Update); err != nil {
@@ -51,24 +52,24 @@ func (in *itemRequest) updateCommand() (*command.Command, error) {
 	if err := in.checkUpdateParameters(); err != nil {
 		return nil, err
 	}
-	if in.key.invalid != nil {
-		return nil, in.key.invalid
+	if in.key.Invalid != nil {
+		return nil, in.key.Invalid
 	}
 	cmd := &command.Command{
 		Kind:            command.Update,
-		Item:            in.key.item,
+		Item:            in.key.Item,
 		Return:          updateReturns[in.returnValues.Or("NONE")],
 		ReturnOnFailure: in.returnOnFailure.Value == "ALL_OLD",
 	}
-	b, err := in.bindings()
+	b, err := in.Bindings()
 	if err != nil {
 		return nil, err
 	}
 	switch {
-	case in.update.Set:
-		cmd.Update, err = expr.ParseUpdate(in.update.Value, b)
-	case in.updates != nil:
-		cmd.Update, err = expr.UpdateOf(in.updates)
+	case in.Update.Set:
+		cmd.Update, err = expr.ParseUpdate(in.Update.Value, b)
+	case in.Updates != nil:
+		cmd.Update, err = expr.UpdateOf(in.Updates)
 	}
 	if err != nil {
 		return nil, err
@@ -79,18 +80,13 @@ func (in *itemRequest) updateCommand() (*command.Command, error) {
 // checkUpdateParameters checks the members of UpdateItem that say what to do,
 // and when, against each other.
 func (in *itemRequest) checkUpdateParameters() error {
-	err := in.expressions.check(
-		[]parameter{{"UpdateExpression", in.update.Set}, {"ConditionExpression", in.condition.Set}},
-		[]parameter{
-			{"AttributeUpdates", in.updates != nil},
-			{"Expected", in.expected != nil},
-			{"ConditionalOperator", in.conditionalOperator.Set},
-		},
-	)
+	err := in.Expressions.Check(&in.Legacy,
+		[]string{"UpdateExpression", "ConditionExpression"},
+		[]string{"AttributeUpdates", "Expected", "ConditionalOperator"})
 	if err != nil {
 		return err
 	}
-	return in.legacy.check()
+	return in.Legacy.Check()
 }
 
 // keepsKey refuses an update of a key attribute.

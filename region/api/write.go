@@ -5,6 +5,7 @@ import (
 
 	"github.com/roundtabledb/roundtable/cluster/catalog"
 	"github.com/roundtabledb/roundtable/region/awsjson"
+	"github.com/roundtabledb/roundtable/region/request"
 	"github.com/roundtabledb/roundtable/storage/command"
 	"github.com/roundtabledb/roundtable/storage/item"
 )
@@ -22,7 +23,7 @@ func (a *API) putItem(ctx context.Context, r *awsjson.Request, dst []byte) ([]by
 	if err != nil {
 		return dst, err
 	}
-	if cmd.Key, err = itemKey(&t.Table, in.item.item); err != nil {
+	if cmd.Key, err = request.ItemKey(&t.Table, in.item.Item); err != nil {
 		return dst, err
 	}
 	res, err := a.execute(ctx, t, cmd)
@@ -41,21 +42,21 @@ func (in *itemRequest) put() (*command.Command, error) {
 	if err := in.checkConditionParameters(); err != nil {
 		return nil, err
 	}
-	if in.item.invalid != nil {
-		return nil, in.item.invalid
+	if in.item.Invalid != nil {
+		return nil, in.item.Invalid
 	}
-	cmd := &command.Command{Kind: command.Put, Item: in.item.item}
+	cmd := &command.Command{Kind: command.Put, Item: in.item.Item}
 	if err := in.returnOld(cmd); err != nil {
 		return nil, err
 	}
-	size, err := in.item.item.Size()
+	size, err := in.item.Item.Size()
 	if err != nil {
 		return nil, err
 	}
 	if size > item.MaxSize {
 		return nil, awsjson.Validationf("Item size has exceeded the maximum allowed size")
 	}
-	b, err := in.bindings()
+	b, err := in.Bindings()
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +76,7 @@ func (a *API) deleteItem(ctx context.Context, r *awsjson.Request, dst []byte) ([
 	if err != nil {
 		return dst, err
 	}
-	if cmd.Key, err = requestKey(&t.Table, in.key.item); err != nil {
+	if cmd.Key, err = request.Key(&t.Table, in.key.Item); err != nil {
 		return dst, err
 	}
 	res, err := a.execute(ctx, t, cmd)
@@ -93,14 +94,14 @@ func (in *itemRequest) delete() (*command.Command, error) {
 	if err := in.checkConditionParameters(); err != nil {
 		return nil, err
 	}
-	if in.key.invalid != nil {
-		return nil, in.key.invalid
+	if in.key.Invalid != nil {
+		return nil, in.key.Invalid
 	}
 	cmd := &command.Command{Kind: command.Delete}
 	if err := in.returnOld(cmd); err != nil {
 		return nil, err
 	}
-	b, err := in.bindings()
+	b, err := in.Bindings()
 	if err != nil {
 		return nil, err
 	}
@@ -110,14 +111,11 @@ func (in *itemRequest) delete() (*command.Command, error) {
 // checkConditionParameters checks the members of PutItem and DeleteItem that
 // make a condition against each other.
 func (in *itemRequest) checkConditionParameters() error {
-	err := in.expressions.check(
-		[]parameter{{"ConditionExpression", in.condition.Set}},
-		[]parameter{{"Expected", in.expected != nil}, {"ConditionalOperator", in.conditionalOperator.Set}},
-	)
+	err := in.Expressions.Check(&in.Legacy, []string{"ConditionExpression"}, []string{"Expected", "ConditionalOperator"})
 	if err != nil {
 		return err
 	}
-	return in.legacy.check()
+	return in.Legacy.Check()
 }
 
 // returnOld sets what an operation returns that can only return the old item.

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/roundtabledb/roundtable/storage"
 )
 
 // Targets maps the X-Amz-Target of a request to its operation:
@@ -131,11 +133,25 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, out *answer, see
 		seen.Status, seen.Exception = x.Status, x.Name
 		out.body = AppendException(out.body[:0], x)
 		if x.Status >= http.StatusInternalServerError {
-			h.o.Logger.LogAttrs(r.Context(), slog.LevelWarn, "operation failed",
-				slog.String("operation", seen.Operation), slog.String("request", id), slog.Any("err", err))
+			h.tell(r.Context(), seen.Operation, id, err)
 		}
 	}
 	h.send(w, out, seen, contentType)
+}
+
+// tell logs what a client is not told. What may pass, and comes in crowds while
+// leaders change, is for those who look for it; metrics count it.
+func (h *Handler) tell(ctx context.Context, operation, id string, err error) {
+	level := slog.LevelError
+	switch storage.KindOf(err) {
+	case storage.Unavailable, storage.Ambiguous, storage.NotLeader, storage.WrongPartition, storage.StaleRequest:
+		level = slog.LevelDebug
+	}
+	if ctx.Err() != nil {
+		level = slog.LevelDebug
+	}
+	h.o.Logger.LogAttrs(ctx, level, "operation failed",
+		slog.String("operation", operation), slog.String("request", id), slog.Any("err", err))
 }
 
 // call finds the operation of a request and carries it out.

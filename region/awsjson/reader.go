@@ -375,6 +375,9 @@ func (r *Reader) TextMap() map[string]string {
 	return texts
 }
 
+// Null reads a null, if one comes next.
+func (r *Reader) Null() bool { return r.absent() }
+
 // Mark is where the next value begins. See Since.
 func (r *Reader) Mark() int {
 	r.peek()
