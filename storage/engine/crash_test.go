@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -49,23 +50,48 @@ func powerCut(t rapid.TB, from string, synced map[string][]byte, chance *rand.Ra
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
+	for {
+		before := listing(t, from)
+		if err := errors.Join(os.RemoveAll(to), os.Mkdir(to, 0o700)); err != nil {
+			t.Fatal(err)
 		}
-		b, err := readSparse(path)
+		err = filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			b, err := readSparse(path)
+			if err != nil {
+				return err
+			}
+			if strings.HasSuffix(path, ".mem") {
+				mixPages(b, synced[d.Name()], chance)
+			}
+			return writeSparse(path, filepath.Join(to, d.Name()), b)
+		})
+		if listing(t, from) != before {
+			continue // a memtable was flushed: the copy is of two times
+		}
 		if err != nil {
-			return err
+			t.Fatal(err)
 		}
-		if strings.HasSuffix(path, ".mem") {
-			mixPages(b, synced[d.Name()], chance)
-		}
-		return writeSparse(path, filepath.Join(to, d.Name()), b)
-	})
+		return to
+	}
+}
+
+// listing is the files of a store and the length of each.
+func listing(t rapid.TB, dir string) string {
+	t.Helper()
+	files, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return to
+	var b strings.Builder
+	for _, f := range files {
+		if info, err := f.Info(); err == nil {
+			fmt.Fprintln(&b, f.Name(), info.Size())
+		}
+	}
+	return b.String()
 }
 
 // readSparse reads a file without the zeros at its end: a memtable's log is

@@ -1,6 +1,8 @@
 package machine
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -202,27 +204,58 @@ func applied(t *rapid.T, log []Entry) []string {
 	return dump(t, e, 1)
 }
 
-// copyStore copies a running store, without the zeros that memtable logs end
-// with.
+// copyStore copies a running store as a crash would leave it, without the zeros
+// that memtable logs end with. It begins again when a memtable was flushed
+// meanwhile: the copy would be of two times.
 func copyStore(t tester, from, to string) {
 	t.Helper()
-	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+	for {
+		before := listing(t, from)
+		if err := os.RemoveAll(to); err != nil {
+			t.Fatal(err)
+		}
+		err := copyFiles(from, to)
+		if listing(t, from) != before {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+}
+
+// listing is the files of a store and the length of each.
+func listing(t tester, dir string) string {
+	t.Helper()
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, f := range files {
+		if info, err := f.Info(); err == nil {
+			fmt.Fprintln(&b, f.Name(), info.Size())
+		}
+	}
+	return b.String()
+}
+
+func copyFiles(from, to string) error {
+	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		target := filepath.Join(to, strings.TrimPrefix(path, from))
 		if err != nil || d.IsDir() {
-			return os.MkdirAll(target, 0o700)
+			return errors.Join(err, os.MkdirAll(target, 0o700))
 		}
 		b, err := os.ReadFile(path)
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(target, []byte(strings.TrimRight(string(b), "\x00")), 0o600); err != nil {
+		if err := os.WriteFile(target, bytes.TrimRight(b, "\x00"), 0o600); err != nil {
 			return err
 		}
 		return os.Truncate(target, int64(len(b)))
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // An entry whose writes exceed every limit of the engine's transactions is
