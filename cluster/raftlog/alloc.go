@@ -1,10 +1,13 @@
 package raftlog
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 )
 
 const (
@@ -47,6 +50,9 @@ func (a *allocator) start(number uint32) {
 	a.done.Go(func() {
 		for {
 			seg, err := a.prepare(number)
+			if err != nil && !errors.Is(err, syscall.ENOSPC) {
+				a.log.fail(err)
+			}
 			select {
 			case a.ready <- prepared{seg, err}:
 			case <-a.quit:
@@ -68,8 +74,8 @@ func (a *allocator) stop() {
 	a.done.Wait()
 }
 
-// take returns the next segment. A failure may be of long ago, so it asks
-// twice: space may have been freed since.
+// take returns the next segment. The disk may have been full for a while, so
+// it asks twice: space may have been freed since.
 func (a *allocator) take() (*segment, error) {
 	p := <-a.ready
 	if p.err != nil {
@@ -132,7 +138,11 @@ func (a *allocator) recycle(name string, size int64) error {
 				return diskFailed(err)
 			}
 		}
-		a.mu.spares = append(a.mu.spares, spare)
+		// A spare of the same name, left by an unused segment of the same number,
+		// is replaced.
+		if !slices.Contains(a.mu.spares, spare) {
+			a.mu.spares = append(a.mu.spares, spare)
+		}
 	}
 	if err := l.fs.SyncDir(l.options.Dir); err != nil {
 		return diskFailed(err)

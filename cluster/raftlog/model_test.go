@@ -2,9 +2,11 @@ package raftlog_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/hashicorp/raft"
@@ -43,7 +45,7 @@ type modelTest struct {
 		random *rand.Rand
 		acked  *oracle
 		asked  *oracle // the same when nothing is under way
-		losses int
+		losses uint64
 	}
 }
 
@@ -52,29 +54,37 @@ type modelTest struct {
 // all; and what was found once is found again.
 func TestPowerLossAtAnyWrite(t *testing.T) {
 	const seeds = 16
-	var losses int
-	var moved uint64
-	for seed := range uint64(seeds) {
-		m := &modelTest{t: t, random: rand.New(rand.NewPCG(seed, 1))}
-		m.mu.random = rand.New(rand.NewPCG(seed, 2))
-		m.mu.acked = newOracle()
-		m.mu.asked = m.mu.acked
-		m.begin(memfs.NewDisk())
-		for step := range 240 {
-			m.step()
-			if t.Failed() {
-				t.Fatalf("seed %d, step %d", seed, step)
-			}
+	var losses, moved atomic.Uint64
+	t.Run("seeds", func(t *testing.T) {
+		for seed := range uint64(seeds) {
+			t.Run(fmt.Sprint(seed), func(t *testing.T) {
+				t.Parallel()
+				m := &modelTest{t: t, random: rand.New(rand.NewPCG(seed, 1))}
+				m.mu.random = rand.New(rand.NewPCG(seed, 2))
+				m.run(240)
+				losses.Add(m.mu.losses)
+				moved.Add(m.moved)
+			})
 		}
-		m.fs.Intercept(nil)
-		m.end()
-		losses += m.mu.losses
-		moved += m.moved
-	}
-	t.Logf("%d losses of power, %d entries moved", losses, moved)
-	if losses < seeds*50 || moved == 0 {
+	})
+	t.Logf("%d losses of power, %d entries moved", losses.Load(), moved.Load())
+	if losses.Load() < seeds*100 || moved.Load() == 0 {
 		t.Error("too little was tried")
 	}
+}
+
+func (m *modelTest) run(steps int) {
+	m.mu.acked = newOracle()
+	m.mu.asked = m.mu.acked
+	m.begin(memfs.NewDisk())
+	for step := range steps {
+		m.step()
+		if m.t.Failed() {
+			m.t.Fatalf("in step %d", step)
+		}
+	}
+	m.fs.Intercept(nil)
+	m.end()
 }
 
 // begin opens the log on a file system and watches it.
@@ -161,46 +171,62 @@ func (m *modelTest) maybeLosePower(op memfs.Op) error {
 	return nil
 }
 
-// survives opens what is left, loses power again at once, and works with the
-// rest.
+// survives checks what is left of the log, on whatever goroutine met op.
 func (m *modelTest) survives(fs *memfs.FS, op memfs.Op) {
+	if err := m.checkLeft(fs); err != nil {
+		m.t.Errorf("power lost before %+v: %v", op, err)
+	}
+}
+
+// checkLeft opens what is left, loses power again at once, and works with the
+// rest.
+func (m *modelTest) checkLeft(fs *memfs.FS) error {
+	found := m.mu.acked.restarted()
+	var again *memfs.FS
+	err := m.with(fs, func(l *raftlog.Log) error {
+		if d := found.differs(m.t, l); d != "" {
+			found = m.mu.asked.restarted()
+			if found.differs(m.t, l) != "" {
+				return fmt.Errorf("neither as acknowledged nor as asked (-acknowledged +got): %s", d)
+			}
+		}
+		again = fs.Lose(m.mu.random)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = m.with(again, func(l *raftlog.Log) error {
+		if d := found.differs(m.t, l); d != "" {
+			return fmt.Errorf("what was found is gone after another loss (-want +got): %s", d)
+		}
+		for id, g := range found.groups {
+			a := appendAction(id, g, 1000, 3, 50)
+			a.model(found)
+			if err := a.call(l); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return m.with(again.Clone(), func(l *raftlog.Log) error {
+		if d := found.differs(m.t, l); d != "" {
+			return fmt.Errorf("after more work (-want +got): %s", d)
+		}
+		return nil
+	})
+}
+
+// with opens the log on a file system for a while.
+func (m *modelTest) with(fs *memfs.FS, use func(l *raftlog.Log) error) error {
 	l, err := raftlog.Open(m.options(fs))
 	if err != nil {
-		m.t.Errorf("power lost before %+v: %v", op, err)
-		return
+		return err
 	}
-	found := m.mu.acked.restarted()
-	if d := found.differs(m.t, l); d != "" {
-		found = m.mu.asked.restarted()
-		if found.differs(m.t, l) != "" {
-			m.t.Errorf("power lost before %+v: the log is neither as acknowledged nor as asked (-acknowledged +got): %s", op, d)
-			return
-		}
-	}
-	again := fs.Lose(m.mu.random)
-	closeLog(m.t, l)
-
-	l, err = raftlog.Open(m.options(again))
-	if err != nil {
-		m.t.Errorf("power lost before %+v, and again: %v", op, err)
-		return
-	}
-	if d := found.differs(m.t, l); d != "" {
-		m.t.Errorf("power lost before %+v, and again: what was found is gone (-want +got): %s", op, d)
-	}
-	for id, g := range found.groups {
-		a := appendAction(id, g, 1000, 3, 50)
-		a.model(found)
-		if err := a.call(l); err != nil {
-			m.t.Errorf("append after a loss of power: %v", err)
-		}
-	}
-	closeLog(m.t, l)
-	l = open(m.t, m.options(again.Clone()))
-	if d := found.differs(m.t, l); d != "" {
-		m.t.Errorf("work after a loss of power (-want +got): %s", d)
-	}
-	closeLog(m.t, l)
+	return errors.Join(use(l), l.Close())
 }
 
 // choose picks a call that fits what the log holds.
