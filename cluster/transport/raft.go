@@ -216,7 +216,7 @@ func (g *GroupTransport) RequestVote(_ raft.ServerID, target raft.ServerAddress,
 		return err
 	}
 	body := encodeVote(g.head(peer, args.RPCHeader), args.Term, args.LastLogIndex, args.LastLogTerm)
-	body = append(body, flag(args.LeadershipTransfer, 1))
+	body = append(body, bit(args.LeadershipTransfer, 1))
 	return g.ask(peer, Control, g.hooks.Load().HeartbeatTimeout, &call{method: RaftVote, body: body}, resp)
 }
 

@@ -191,13 +191,13 @@ func encodeResponse(response any) ([]byte, error) {
 		dst := appendResponseHead(r.RPCHeader)
 		dst = binary.AppendUvarint(dst, r.Term)
 		dst = binary.AppendUvarint(dst, r.LastLog)
-		return append(dst, flag(r.Success, flagSuccess)|flag(r.NoRetryBackoff, flagNoBackoff)), nil
+		return append(dst, bit(r.Success, flagSuccess)|bit(r.NoRetryBackoff, flagNoBackoff)), nil
 	case *raft.RequestVoteResponse:
 		dst := binary.AppendUvarint(appendResponseHead(r.RPCHeader), r.Term)
-		return append(dst, flag(r.Granted, flagSuccess)), nil
+		return append(dst, bit(r.Granted, flagSuccess)), nil
 	case *raft.RequestPreVoteResponse:
 		dst := binary.AppendUvarint(appendResponseHead(r.RPCHeader), r.Term)
-		return append(dst, flag(r.Granted, flagSuccess)), nil
+		return append(dst, bit(r.Granted, flagSuccess)), nil
 	case *raft.TimeoutNowResponse:
 		return appendResponseHead(r.RPCHeader), nil
 	default:
@@ -238,9 +238,9 @@ func decodeResponse(id cluster.PeerID, body []byte, response any) error {
 	return nil
 }
 
-func flag(set bool, bit byte) byte {
+func bit(set bool, b byte) byte {
 	if set {
-		return bit
+		return b
 	}
 	return 0
 }

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,12 +93,12 @@ func TestTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t)
 		defer c.stop()
-		var replies []transport.Reply
+		replies := make(chan transport.Reply, 2)
 		a := c.add("a", nil)
 		c.add("b", func(tr *transport.Transport) {
 			handleEcho(tr)
 			tr.Handle(echo+1, func(_ cluster.NodeID, _ cluster.GroupID, _ []byte, reply transport.Reply) {
-				replies = append(replies, reply)
+				replies <- reply
 			})
 		})
 		begin := time.Now()
@@ -109,7 +110,7 @@ func TestTimeout(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 		// The answer comes too late, and to nobody.
-		replies[0](nil, nil)
+		(<-replies)(nil, nil)
 		time.Sleep(time.Second)
 		select {
 		case err := <-ended:
@@ -121,7 +122,7 @@ func TestTimeout(t *testing.T) {
 		defer cancel()
 		_, err = a.CallWait(ctx, "b", transport.Client, echo+1, 1, nil)
 		wantKind(t, "a caller that gives up", err, storage.Ambiguous)
-		replies[1](nil, nil)
+		(<-replies)(nil, nil)
 		if err := a.echo(background, "b", "afterwards"); err != nil {
 			t.Error(err)
 		}
@@ -188,6 +189,7 @@ func TestReconnect(t *testing.T) {
 		// The node restarts.
 		b.stop()
 		delete(c.nodes, "b")
+		synctest.Wait()
 		wantKind(t, "a node that is down", a.echo(background, "b", "x"), storage.Unavailable)
 		c.add("b", handleEcho)
 		time.Sleep(2 * time.Second)
@@ -384,21 +386,21 @@ func TestCloseEndsCalls(t *testing.T) {
 		}
 		a := c.add("a", hold)
 		c.add("b", hold)
-		var ended int
+		var ended atomic.Int32
 		for _, to := range []cluster.NodeID{"a", "b"} {
 			for range 100 {
 				a.Call(to, transport.Control, echo, 1, nil, time.Hour, func(_ []byte, err error) {
 					if err == nil {
 						t.Error("a call that nobody answered succeeded")
 					}
-					ended++
+					ended.Add(1)
 				})
 			}
 			synctest.Wait()
 		}
 		a.Close()
-		if ended != 200 {
-			t.Errorf("%d of 200 calls have ended with Close", ended)
+		if n := ended.Load(); n != 200 {
+			t.Errorf("%d of 200 calls have ended with Close", n)
 		}
 		_, err := a.CallWait(background, "b", transport.Control, echo, 1, nil)
 		wantKind(t, "after Close", err, storage.Unavailable)
