@@ -2,7 +2,6 @@ package replication
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"time"
 
@@ -66,11 +65,11 @@ func (r *Replicator) Metrics() Metrics {
 
 func (r *Replicator) outgoing() []Outgoing {
 	totals := map[receiver.Source]*Outgoing{}
+	senders := r.senders() // first: each of them has a meter
 	r.mu.Lock()
 	for source, meter := range r.mu.meters {
 		totals[source] = &Outgoing{GlobalID: source.TableID, Region: source.Region, Totals: meter.Totals()}
 	}
-	senders := maps.Clone(r.mu.senders)
 	r.mu.Unlock()
 	for at, s := range senders {
 		out := totals[receiver.Source{Region: at.remote, TableID: s.table.Global.ID}]

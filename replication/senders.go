@@ -3,6 +3,7 @@ package replication
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -147,6 +148,7 @@ func (r *Replicator) startLocked(at route, p plan) *sender.Sender {
 		Link:       r.links[at.remote],
 		Meter:      r.mu.meters[source],
 		MaxBacklog: r.config.MaxBacklog,
+		Now:        r.config.Now,
 		Logger:     r.config.Logger,
 	})
 }
@@ -205,13 +207,18 @@ func forgetAt(ctx context.Context, p sender.Partition, g *catalog.Global) error 
 // Progress is how far this node's senders for a global table toward a region
 // are.
 func (r *Replicator) Progress(globalID, remote string) []sender.Status {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	var all []sender.Status
-	for at, s := range r.mu.senders {
+	for at, s := range r.senders() {
 		if at.remote == remote && s.table.Global.ID == globalID {
 			all = append(all, s.Status())
 		}
 	}
 	return all
+}
+
+// senders is the senders that run now.
+func (r *Replicator) senders() map[route]*running {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.mu.senders)
 }

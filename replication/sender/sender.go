@@ -78,6 +78,8 @@ type Options struct {
 	// favour of a scan, so that a region that is away for long does not fill
 	// the disks of the others. Default 5 million.
 	MaxBacklog uint64
+	// Now is this node's clock, by which lags are measured. Default time.Now.
+	Now func() time.Time
 	// Logger hears of trouble. Default: none.
 	Logger *slog.Logger
 }
@@ -91,8 +93,8 @@ const (
 	flushTimeout = 2 * time.Second
 	// retryEvery is the wait after a failure.
 	retryEvery = 500 * time.Millisecond
-	// smallLag is what a sender that is caught up may be behind.
-	smallLag = 2 * time.Second
+	// fewChanges is what a sender that is caught up may be behind.
+	fewChanges = 1000
 )
 
 // Sender ships one partition's states to one region. Its methods are safe for
@@ -117,6 +119,10 @@ type Sender struct {
 	// newer is the keys of which a newer state was shipped than the change log
 	// said by then, with its version: changes up to it need not be shipped.
 	newer map[string]version.Version
+	// goal is the change that must be acknowledged for the sender to be caught
+	// up: the newest when it began to follow changes.
+	goal     uint64
+	caughtUp bool
 
 	mu struct {
 		sync.Mutex
@@ -132,6 +138,9 @@ func Start(o Options) *Sender {
 	}
 	if o.MaxBacklog == 0 {
 		o.MaxBacklog = 5_000_000
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -349,6 +358,9 @@ func (s *Sender) moveTo(p position) {
 }
 
 func (s *Sender) setAcked(p position) {
+	if p.phase != Feed || s.acked.phase != Feed {
+		s.goal, s.caughtUp = s.options.Partition.Head(), false
+	}
 	s.acked = p
 	switch {
 	case s.acked == s.durable:

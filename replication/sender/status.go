@@ -22,7 +22,8 @@ type Status struct {
 	// oldest.
 	Pending uint64
 	Lag     time.Duration
-	// CaughtUp says that scans are over and that the lag is small.
+	// CaughtUp says that scans are over and that the region was close behind at
+	// least once since.
 	CaughtUp bool
 	// InFlight is how many shipments wait for a verdict.
 	InFlight int
@@ -34,15 +35,20 @@ type Status struct {
 type status struct {
 	loaded   bool
 	acked    position
+	caughtUp bool
 	inFlight int
 	trouble  string
 }
 
 func (s *Sender) publish() {
+	if s.acked.phase == Feed && s.acked.seq >= s.goal && !s.caughtUp {
+		s.goal = s.options.Partition.Head()
+		s.caughtUp = s.goal <= s.acked.seq+fewChanges
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mu.status.loaded = true
-	s.mu.status.acked = s.acked
+	s.mu.status.acked, s.mu.status.caughtUp = s.acked, s.caughtUp
 	s.mu.status.inFlight = len(s.window.flights)
 }
 
@@ -67,6 +73,7 @@ func (s *Sender) Status() Status {
 		Joined:     s.membership.joined(s.options.Remote),
 		Registered: st.loaded,
 		Phase:      st.acked.phase,
+		CaughtUp:   st.caughtUp,
 		InFlight:   st.inFlight,
 		Trouble:    st.trouble,
 	}
@@ -77,8 +84,7 @@ func (s *Sender) Status() Status {
 		out.Pending = head - st.acked.seq
 	}
 	if oldest, err := s.options.Partition.Changes(st.acked.seq, 1); err == nil && len(oldest) > 0 {
-		out.Lag = max(0, time.Duration(time.Now().UnixMilli()-oldest[0].TimeMillis)*time.Millisecond)
+		out.Lag = max(0, time.Duration(s.options.Now().UnixMilli()-oldest[0].TimeMillis)*time.Millisecond)
 	}
-	out.CaughtUp = st.acked.phase == Feed && out.Lag < smallLag
 	return out
 }

@@ -137,7 +137,7 @@ func (s *Sender) takeVerdicts() {
 			s.moveTo(s.acked)
 		case v.verdict.Done:
 			f.done = true
-			s.options.Meter.acknowledged(f.shipment.Count, f.made, now)
+			s.options.Meter.acknowledged(f.shipment.Count, f.made, s.options.Now())
 		default:
 			f.retryAt = now.Add(min(max(v.verdict.RetryAfter, minRetry), maxRetry))
 			s.options.Meter.retried()
