@@ -15,3 +15,38 @@ func (g *GroupLog) Next() uint64 {
 	}
 	return g.mu.next
 }
+
+// PlainRecord is a record as SealSegment takes it.
+type PlainRecord struct {
+	Slot    byte
+	Kind    byte
+	Index   byte
+	Payload string
+}
+
+// EncodeRecords encodes records as SealSegment takes them.
+func EncodeRecords(records []PlainRecord) []byte {
+	var b []byte
+	for _, r := range records {
+		b = append(b, r.Slot, r.Kind, r.Index, byte(len(r.Payload)))
+		b = append(b, r.Payload...)
+	}
+	return b
+}
+
+// SealSegment makes the first segment of a log, with the records in one frame
+// and all checksums right.
+func SealSegment(salt uint64, records []byte) []byte {
+	s := newSeed(salt, 1)
+	b := appendSegmentHeader(nil, s, 1)
+	b = append(b, make([]byte, frameHeaderSize)...)
+	for len(records) >= 4 {
+		slot, k, index, n := records[0], records[1], records[2], int(records[3])
+		records = records[4:]
+		n = min(n, len(records))
+		b = appendRecord(b, s, uint32(slot), kind(k), uint64(index), records[:n])
+		records = records[n:]
+	}
+	sealFrame(b[segmentHeaderSize:], s, 1)
+	return b
+}

@@ -20,7 +20,8 @@ import (
 )
 
 const (
-	dir = "data/log"
+	dir  = "data/log"
+	salt = 0x8877665544332211
 
 	keyTerm          = "CurrentTerm"
 	keyVoteTerm      = "LastVoteTerm"
@@ -34,7 +35,7 @@ func options(t testing.TB, fs raftlog.FS) raftlog.Options {
 	return raftlog.Options{
 		Dir: dir, FS: fs, Sync: true, SegmentBytes: 8 << 10, CacheBytes: 16 << 10,
 		Fatal: func(err error) { t.Errorf("the log has failed: %v", err) },
-	}.WithSalt(1)
+	}.WithSalt(salt)
 }
 
 func open(t testing.TB, o raftlog.Options) *raftlog.Log {
