@@ -91,6 +91,44 @@ func BenchmarkCallSelf(b *testing.B) {
 	benchmarkCalls(b, nodes[0], 64, 128)
 }
 
+// BenchmarkApply measures commands through Raft: three nodes in one process, all
+// in memory but the network.
+func BenchmarkApply(b *testing.B) {
+	for _, proposers := range []int{1, 64, 256} {
+		b.Run(fmt.Sprint(proposers), func(b *testing.B) {
+			nodes, stop := loopback(b, "a", "b", "c")
+			defer stop()
+			peers := startPeers(b, 7, nodes)
+			defer stopPeers(peers)
+			lead := leader(b, peers)
+			body := make([]byte, 256)
+			work, ended := make(chan struct{}, proposers), make(chan error, proposers)
+			b.ResetTimer()
+			for range proposers {
+				go func() {
+					var err error
+					for range work {
+						if e := lead.Apply(body, 0).Error(); e != nil {
+							err = e
+						}
+					}
+					ended <- err
+				}()
+			}
+			for range b.N {
+				work <- struct{}{}
+			}
+			close(work)
+			for range proposers {
+				if err := <-ended; err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commands/s")
+		})
+	}
+}
+
 func benchmarkCalls(b *testing.B, n *testNode, callers, size int) {
 	body := make([]byte, size)
 	if _, err := n.CallWait(context.Background(), "b", transport.Client, echo, 1, body); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -233,6 +234,77 @@ func TestRaftLeadershipTransfer(t *testing.T) {
 		time.Sleep(time.Second)
 		if leader(t, peers) == first {
 			t.Error("the leader has not changed")
+		}
+	})
+}
+
+// Messages are lost, doubled and overtaken, and connections break. What has been
+// acknowledged stays, and all peers agree.
+func TestRaftOnBadNetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		defer c.stop()
+		var mu sync.Mutex
+		rng := rand.New(rand.NewPCG(3, 5))
+		bad := true
+		c.tap = func(transport.Message) (v transport.Verdict) {
+			mu.Lock()
+			defer mu.Unlock()
+			if !bad {
+				return v
+			}
+			v.Drop = rng.IntN(100) < 3
+			v.Copies = max(0, rng.IntN(20)-18)
+			if rng.IntN(20) == 0 {
+				v.Delay = time.Duration(rng.IntN(2000)) * time.Millisecond
+			}
+			return v
+		}
+		peers := startPeers(t, 7, three(c))
+		defer stopPeers(peers)
+		var wg sync.WaitGroup
+		acknowledged := make(map[string]bool)
+		for client := range 8 {
+			wg.Go(func() {
+				for i := range 200 {
+					s := fmt.Sprint(client, "-", i)
+					p := peers[(client+i)%3]
+					if p.State() == raft.Leader && p.Apply([]byte(s), time.Second).Error() == nil {
+						mu.Lock()
+						acknowledged[s] = true
+						mu.Unlock()
+					}
+					time.Sleep(time.Duration(50*(client+1)) * time.Millisecond)
+				}
+			})
+		}
+		for i := range 60 {
+			time.Sleep(time.Second)
+			pair := []string{"ab", "bc", "ca"}[i%3]
+			if i%4 == 0 {
+				c.net.Reset(pair[:1], pair[1:])
+			}
+			if i%20 == 10 {
+				c.net.Cut(pair[:1], pair[1:])
+				time.Sleep(5 * time.Second)
+				c.net.HealAll()
+			}
+		}
+		wg.Wait()
+		mu.Lock()
+		bad = false
+		mu.Unlock()
+		time.Sleep(time.Minute)
+		leader(t, peers)
+		same(t, peers, peers[0].journal.all())
+		for _, s := range peers[0].journal.all() {
+			delete(acknowledged, s)
+		}
+		if len(acknowledged) > 0 {
+			t.Errorf("%d acknowledged commands are lost", len(acknowledged))
+		}
+		if n := len(peers[0].journal.all()); n < 100 {
+			t.Errorf("only %d commands were taken", n)
 		}
 	})
 }
