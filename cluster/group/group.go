@@ -269,6 +269,16 @@ func (g *Group) LeadershipChanged() <-chan struct{} { return g.leadership.Load()
 // LastContact is when the peer last heard from a leader.
 func (g *Group) LastContact() time.Time { return g.raft.LastContact() }
 
+// Fresh says whether the peer's state is good enough for reads that need not be
+// consistent: it has one, and the peer leads, or has heard from a leader within
+// the time given.
+func (g *Group) Fresh(within time.Duration) bool {
+	if g.opts.Machine.Meta().ConfigIndex == 0 {
+		return false
+	}
+	return g.IsLeader() || time.Since(g.LastContact()) <= within
+}
+
 // epoch is raft's current term and whether this peer leads in it, both at one
 // moment.
 func (g *Group) epoch() (term uint64, leads bool) {

@@ -452,6 +452,28 @@ func TestLogKeepsWithinItsBytes(t *testing.T) {
 	})
 }
 
+func TestFresh(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newNet(t, 3, nil)
+		empty := n.add(cluster.PeerID{Node: "n4", Replica: 4}, machine.Meta{Group: testGroup})
+		empty.start()
+		leader := n.leader()
+		follower := n.followers(leader)[0]
+		time.Sleep(time.Second)
+		n.cutOff(follower)
+		within := func(d time.Duration) [3]bool {
+			return [3]bool{leader.group.Fresh(d), follower.group.Fresh(d), empty.group.Fresh(d)}
+		}
+		if got := within(2 * time.Second); got != [3]bool{true, true, false} {
+			t.Errorf("at first: leader, follower, empty peer: %v", got)
+		}
+		time.Sleep(10 * time.Second)
+		if got := within(2 * time.Second); got != [3]bool{true, false, false} {
+			t.Errorf("later: leader, follower, empty peer: %v", got)
+		}
+	})
+}
+
 func TestGuardedLog(t *testing.T) {
 	const applied, open = 50, 20
 	tests := []struct {
