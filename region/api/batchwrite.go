@@ -44,7 +44,7 @@ func readBatchWriteRequest(body []byte) (*batchWriteRequest, error) {
 	for r.Struct("BatchWriteItemInput") {
 		switch string(r.Name()) {
 		case "RequestItems":
-			for r.Map("WriteRequest") {
+			for r.ListMap("WriteRequest") {
 				in.tables = append(in.tables, readBatchWriteTable(r))
 			}
 		case "ReturnConsumedCapacity":

@@ -17,8 +17,12 @@ import (
 // maxPageBytes is how many bytes of items a Query or Scan evaluates at a time.
 const maxPageBytes = 1 << 20
 
+// queryInput is the API's name of a request of Query.
+const queryInput = "QueryInput"
+
 // pageRequest is a request of Query or Scan.
 type pageRequest struct {
+	isQuery        bool
 	table, index   awsjson.Text
 	consistent     awsjson.Flag
 	selects        awsjson.Text
@@ -33,7 +37,7 @@ type pageRequest struct {
 }
 
 func readPageRequest(body []byte, class string) (*pageRequest, error) {
-	in := new(pageRequest)
+	in := &pageRequest{isQuery: class == queryInput}
 	r := awsjson.NewReader(body)
 	for r.Struct(class) {
 		switch string(r.Name()) {
@@ -73,7 +77,11 @@ func (in *pageRequest) check() error {
 	}
 	var c constraint.Set
 	c.Name(in.index, "indexName", 3)
-	c.AtLeast(in.limit, "limit", 1)
+	if in.isQuery {
+		c.RequireUnshown(!in.limit.Set || in.limit.Value >= 1, "Limit", "Member must have value greater than or equal to 1")
+	} else {
+		c.AtLeast(in.limit, "limit", 1)
+	}
 	c.Enum(in.capacity, "returnConsumedCapacity", returnConsumedCapacity)
 	c.Enum(in.selects, "select", selects)
 	in.Legacy.Require(&c)
@@ -115,7 +123,7 @@ func (in *pageRequest) checkSelect() error {
 }
 
 func (a *API) query(ctx context.Context, r *awsjson.Request, dst []byte) ([]byte, error) {
-	in, err := readPageRequest(r.Body, "QueryInput")
+	in, err := readPageRequest(r.Body, queryInput)
 	if err != nil {
 		return dst, err
 	}

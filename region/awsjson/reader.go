@@ -144,6 +144,14 @@ func (r *Reader) Map(class string) bool {
 	return r.nextMember()
 }
 
+// ListMap is Map for a map of strings to lists of a class.
+func (r *Reader) ListMap(class string) bool {
+	if r.atValue && !r.enter('{', mapLevel, "java.util.Map<java.lang.String, java.util.List<"+apiNamespace, class, ">>") {
+		return false
+	}
+	return r.nextMember()
+}
+
 // List steps to the next element of a list, in the same way.
 func (r *Reader) List() bool {
 	if r.atValue && !r.enter('[', listLevel, "", "", "") {

@@ -7,6 +7,8 @@
 package request
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/roundtabledb/roundtable/region/awsjson"
@@ -118,9 +120,19 @@ func (x *Expressions) Bindings() (*expr.Bindings, error) {
 		return nil, nil
 	}
 	if x.Invalid != nil {
-		return nil, awsjson.Validationf("ExpressionAttributeValues contains invalid value: %s",
-			awsjson.ExceptionOf(x.Invalid).Message)
+		return nil, awsjson.Validationf("ExpressionAttributeValues contains invalid value: %s for key %s",
+			awsjson.ExceptionOf(x.Invalid).Message, x.invalidKey())
 	}
 	b := &expr.Bindings{Names: x.Names, Values: x.Values}
 	return b, b.Validate()
+}
+
+// invalidKey is the placeholder of a value that is not acceptable.
+func (x *Expressions) invalidKey() string {
+	for _, key := range slices.Sorted(maps.Keys(x.Values)) {
+		if x.Values[key].IsZero() {
+			return key
+		}
+	}
+	return ""
 }
