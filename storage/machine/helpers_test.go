@@ -77,7 +77,12 @@ func newRig(t testing.TB) *rig { return createRig(t, memory(t), Meta{Group: 7, T
 
 func createRig(t tester, e *engine.Engine, m Meta) *rig {
 	t.Helper()
-	p, err := Create(e, 1, m, home)
+	return createRigAt(t, e, 1, m)
+}
+
+func createRigAt(t tester, e *engine.Engine, ks Keyspace, m Meta) *rig {
+	t.Helper()
+	p, err := Create(e, ks, m, home)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/roundtabledb/roundtable/storage"
 	"github.com/roundtabledb/roundtable/storage/change"
 	"github.com/roundtabledb/roundtable/storage/command"
-	"github.com/roundtabledb/roundtable/storage/engine"
 	"github.com/roundtabledb/roundtable/storage/item"
 	"github.com/roundtabledb/roundtable/storage/version"
 )
@@ -417,13 +416,11 @@ func history(t *rapid.T) [][]op {
 func bounded() Meta { return Meta{Group: 3, Table: "t", Hi: []byte("z")} }
 
 func TestModel(t *testing.T) {
+	e := memory(t)
+	ks := Keyspace(0)
 	rapid.Check(t, func(t *rapid.T) {
-		e, err := engine.Open(engine.Options{InMemory: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer e.Close()
-		r := createRig(t, e, bounded())
+		ks++
+		r := createRigAt(t, e, ks, bounded())
 		m := newModel()
 		for _, ops := range history(t) {
 			m.now = version.FromMillis(rapid.Int64Range(1, 60).Draw(t, "now"))

@@ -45,18 +45,16 @@ func entries(t *rapid.T, drawn [][]op) []Entry {
 // pieces of any length with restarts between them. Results, every stored byte
 // and the hash have to be the same.
 func TestDeterminism(t *testing.T) {
+	e := memory(t)
+	ks := Keyspace(0)
 	rapid.Check(t, func(t *rapid.T) {
 		log := entries(t, history(t))
-		e, err := engine.Open(engine.Options{InMemory: true})
+		ks += 2
+		one, err := Create(e, ks, bounded(), home)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer e.Close()
-		one, err := Create(e, 1, bounded(), home)
-		if err != nil {
-			t.Fatal(err)
-		}
-		other, err := Create(e, 9, bounded(), home)
+		other, err := Create(e, ks+1, bounded(), home)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,7 +75,7 @@ func TestDeterminism(t *testing.T) {
 			gotResults = append(gotResults, results...)
 			rest = rest[n:]
 			if rapid.Bool().Draw(t, "restart") {
-				if other, err = Open(e, 9, other.group, home); err != nil {
+				if other, err = Open(e, ks+1, other.group, home); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -85,7 +83,7 @@ func TestDeterminism(t *testing.T) {
 		if diff := cmp.Diff(wantResults, gotResults, cmpopts.EquateEmpty()); diff != "" {
 			t.Fatalf("results (-one +other):\n%s", diff)
 		}
-		if diff := cmp.Diff(dump(t, e, 1), dump(t, e, 9)); diff != "" {
+		if diff := cmp.Diff(dump(t, e, ks), dump(t, e, ks+1)); diff != "" {
 			t.Fatalf("bytes (-one +other):\n%s", diff)
 		}
 		if hash(t, one) != hash(t, other) {
@@ -127,12 +125,12 @@ func TestHashSeesEverything(t *testing.T) {
 // TestCrash cuts a copy out of a running store, opens it and applies what its
 // applied index says is missing. Nothing may be lost or done twice.
 func TestCrash(t *testing.T) {
-	base := t.TempDir()
+	base, scratch := t.TempDir(), memory(t)
 	run := 0
 	checkFew(t, 12, func(t *rapid.T) {
 		run++
 		log := entries(t, history(t))
-		want := applied(t, log)
+		want := applied(t, scratch, Keyspace(run), log)
 		dir := filepath.Join(base, fmt.Sprint("run", run))
 		e, err := engine.Open(engine.Options{Dir: dir})
 		if err != nil {
@@ -188,20 +186,15 @@ func TestCrash(t *testing.T) {
 }
 
 // applied is the state that a log leads to.
-func applied(t *rapid.T, log []Entry) []string {
-	e, err := engine.Open(engine.Options{InMemory: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Close()
-	p, err := Create(e, 1, bounded(), home)
+func applied(t *rapid.T, e *engine.Engine, ks Keyspace, log []Entry) []string {
+	p, err := Create(e, ks, bounded(), home)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := p.Apply(log); err != nil {
 		t.Fatal(err)
 	}
-	return dump(t, e, 1)
+	return dump(t, e, ks)
 }
 
 // copyStore copies a running store as a crash would leave it, without the zeros
@@ -251,12 +244,18 @@ func copyFiles(from, to string) error {
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(target, bytes.TrimRight(b, "\x00"), 0o600); err != nil {
+		size := int64(len(b))
+		for n := len(b) - len(zeros); n >= 0 && bytes.Equal(b[n:], zeros[:]); n -= len(zeros) {
+			b = b[:n]
+		}
+		if err := os.WriteFile(target, b, 0o600); err != nil {
 			return err
 		}
-		return os.Truncate(target, int64(len(b)))
+		return os.Truncate(target, size)
 	})
 }
+
+var zeros [4 << 10]byte
 
 // An entry whose writes exceed every limit of the engine's transactions is
 // still applied as a whole.

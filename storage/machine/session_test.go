@@ -10,7 +10,6 @@ import (
 
 	"github.com/roundtabledb/roundtable/storage"
 	"github.com/roundtabledb/roundtable/storage/command"
-	"github.com/roundtabledb/roundtable/storage/engine"
 )
 
 // tableState is everything that decides what a session table will answer.
@@ -153,13 +152,11 @@ func TestFullSession(t *testing.T) {
 // come back. After every entry the table must be what a restart would make of
 // it.
 func TestSessionTable(t *testing.T) {
+	e := memory(t)
+	ks := Keyspace(0)
 	checkFew(t, 40, func(t *rapid.T) {
-		e, err := engine.Open(engine.Options{InMemory: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer e.Close()
-		r := createRig(t, e, Meta{Group: 1})
+		ks++
+		r := createRigAt(t, e, ks, Meta{Group: 1})
 		// Strangers fill the table but for three places.
 		strangers := make([]command.Command, 0, maxSessions)
 		for id := range uint64(maxSessions - 3) {
@@ -190,7 +187,7 @@ func TestSessionTable(t *testing.T) {
 				t.Fatalf("entry %d: after a restart (-live +restarted):\n%s", r.index, diff)
 			}
 			stored := 0
-			for _, line := range dump(t, e, 1) {
+			for _, line := range dump(t, e, ks) {
 				if strings.HasPrefix(line, "s ") {
 					stored++
 				}
