@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/roundtabledb/roundtable/cluster"
+	"github.com/roundtabledb/roundtable/cluster/transport/wire"
 	"github.com/roundtabledb/roundtable/proto/peer"
 	"github.com/roundtabledb/roundtable/storage"
 )
@@ -67,7 +68,7 @@ type answer struct {
 	err  error
 }
 
-func (a *answer) size() int { return len(a.body) + recordOverhead }
+func (a *answer) size() int { return len(a.body) + wire.RecordOverhead }
 
 // Exchange serves one stream until it breaks or the transport is closed. The
 // answers are written here and the requests are read on a second goroutine,
@@ -159,17 +160,17 @@ func (in *inbound) dispatch(g *gate, messages []byte) error {
 		return status.Error(codes.Aborted, "the stream has been replaced")
 	}
 	for len(messages) > 0 {
-		r, rest, err := readRecord(messages)
-		if err != nil || r.kind != recordRequest {
-			return status.Error(codes.InvalidArgument, errFrame.Error())
+		r, rest, err := wire.ReadRecord(messages)
+		if err != nil || r.Kind != wire.Request {
+			return status.Error(codes.InvalidArgument, wire.ErrFrame.Error())
 		}
 		messages = rest
 		if !in.begin() {
-			in.send(answer{id: r.id, err: storage.Errorf(storage.Unavailable, "node %s is too busy", in.t.options.Self)})
+			in.send(answer{id: r.ID, err: storage.Errorf(storage.Unavailable, "node %s is too busy", in.t.options.Self)})
 			continue
 		}
-		in.t.dispatch(in.from, r.method, r.group, r.body, func(body []byte, err error) {
-			in.answer(r.id, r.method, r.group, body, err)
+		in.t.dispatch(in.from, Method(r.Method), r.Group, r.Body, func(body []byte, err error) {
+			in.answer(r.ID, Method(r.Method), r.Group, body, err)
 		})
 	}
 	return nil
@@ -266,9 +267,9 @@ func (in *inbound) write(ended <-chan struct{}) error {
 
 func appendAnswer(dst []byte, a answer) []byte {
 	if a.err != nil {
-		return appendRecord(dst, record{kind: recordFailure, id: a.id, body: appendError(nil, a.err)})
+		return wire.AppendRecord(dst, wire.Record{Kind: wire.Failure, ID: a.id, Body: wire.AppendError(nil, a.err)})
 	}
-	return appendRecord(dst, record{kind: recordAnswer, id: a.id, body: a.body})
+	return wire.AppendRecord(dst, wire.Record{Kind: wire.Answer, ID: a.id, Body: a.body})
 }
 
 // take empties the queue into batch, which becomes the next queue.

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/roundtabledb/roundtable/cluster/transport/wire"
 	"github.com/roundtabledb/roundtable/proto/peer"
 	"github.com/roundtabledb/roundtable/storage"
 )
@@ -150,8 +151,8 @@ func (l *link) write(stream grpc.BidiStreamingClient[peer.Frame, peer.Frame], en
 		// gRPC has encoded the frame when Send returns, so its memory is free.
 		frame.Messages = frame.Messages[:0]
 		for _, c := range batch {
-			r := record{kind: recordRequest, id: c.id, method: c.method, group: c.group, body: c.body}
-			frame.Messages = appendRecord(frame.Messages, r)
+			r := wire.Record{Kind: wire.Request, ID: c.id, Method: byte(c.method), Group: c.group, Body: c.body}
+			frame.Messages = wire.AppendRecord(frame.Messages, r)
 		}
 		l.t.stats.sent(len(batch), len(frame.Messages))
 		clear(batch)
@@ -190,21 +191,21 @@ func (l *link) read(stream grpc.BidiStreamingClient[peer.Frame, peer.Frame], r *
 // deliver ends the calls that a frame answers.
 func (l *link) deliver(messages []byte) error {
 	for len(messages) > 0 {
-		r, rest, err := readRecord(messages)
+		r, rest, err := wire.ReadRecord(messages)
 		if err != nil {
 			return err
 		}
 		messages = rest
 		// Calls that have timed out are no longer known.
-		c := l.claim(r.id)
+		c := l.claim(r.ID)
 		switch {
 		case c == nil:
-		case r.kind == recordAnswer:
-			l.end(c, r.body, nil)
-		case r.kind == recordFailure:
-			l.end(c, nil, decodeError(r.body))
+		case r.Kind == wire.Answer:
+			l.end(c, r.Body, nil)
+		case r.Kind == wire.Failure:
+			l.end(c, nil, wire.DecodeError(r.Body))
 		default:
-			l.end(c, nil, storage.Errorf(storage.Internal, "an answer of kind %d", r.kind))
+			l.end(c, nil, storage.Errorf(storage.Internal, "an answer of kind %d", r.Kind))
 		}
 	}
 	return nil

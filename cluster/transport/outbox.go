@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/roundtabledb/roundtable/cluster"
+	"github.com/roundtabledb/roundtable/cluster/transport/wire"
 	"github.com/roundtabledb/roundtable/storage"
 )
 
@@ -177,7 +178,7 @@ func (o *outbox) take(batch []*call) []*call {
 		}
 		c.sent = true
 		o.mu.bytes -= len(c.body)
-		size += len(c.body) + recordOverhead
+		size += len(c.body) + wire.RecordOverhead
 		batch = append(batch, c)
 	}
 	// The front is reclaimed when it costs less than what has been taken.

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/roundtabledb/roundtable/cluster"
+	"github.com/roundtabledb/roundtable/cluster/transport/wire"
 	"github.com/roundtabledb/roundtable/storage"
 )
 
@@ -75,7 +76,7 @@ func newPipeline(g *GroupTransport, peer cluster.PeerID) *pipeline {
 // AppendEntries implements raft.AppendPipeline. It blocks while the window is
 // full.
 func (p *pipeline) AppendEntries(args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) (raft.AppendFuture, error) {
-	parts := splitAppend(make([]appendPart, 0, 1), args, maxAppend)
+	parts := wire.SplitAppend(make([]wire.Part, 0, 1), args, maxAppend)
 	f := &appendFuture{start: time.Now(), args: args, resp: resp, parts: len(parts), ended: make(chan struct{})}
 	p.mu.Lock()
 	if err := p.mu.err; err != nil {
@@ -93,11 +94,11 @@ func (p *pipeline) AppendEntries(args *raft.AppendEntriesRequest, resp *raft.App
 		case <-p.broken:
 			return nil, p.failure()
 		}
-		body := encodeAppend(head, args.Term, part)
+		body := wire.EncodeAppend(head, args.Term, part)
 		// Also requests without entries go by the data lane: one that overtook
 		// entries would be refused, and a refusal ends the pipeline.
 		g.t.call(p.peer.Node, DataLane(g.group), g.appendTimeout(), &call{
-			method: RaftAppend, group: g.group, body: body, patient: len(part.entries) == 0,
+			method: RaftAppend, group: g.group, body: body, patient: len(part.Entries) == 0,
 			done: func(body []byte, err error) {
 				p.answer(f, body, err)
 				<-p.window
@@ -116,7 +117,7 @@ func (p *pipeline) answer(f *appendFuture, body []byte, err error) {
 	}
 	var r raft.AppendEntriesResponse
 	if err == nil {
-		err = decodeResponse(p.peer, body, &r)
+		err = wire.DecodeResponse(p.peer, body, &r)
 	}
 	if err != nil {
 		p.failLocked(err)

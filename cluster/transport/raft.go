@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/roundtabledb/roundtable/cluster"
+	"github.com/roundtabledb/roundtable/cluster/transport/wire"
 	"github.com/roundtabledb/roundtable/storage"
 )
 
@@ -24,8 +25,8 @@ const (
 	// answerTimeout is when a request is given up that Raft does not answer. A
 	// Raft instance that has been shut down answers nothing.
 	answerTimeout = 10 * time.Second
-	// defaultHeartbeatTimeout is that of section 6 of the design's facts: the
-	// heartbeats queue behind a follower's fsync.
+	// defaultHeartbeatTimeout is long, because heartbeats queue behind the
+	// follower's fsyncs.
 	defaultHeartbeatTimeout = 1500 * time.Millisecond
 )
 
@@ -56,7 +57,7 @@ type GroupHooks struct {
 //     term under Raft's main loop, and logs diverge (hashicorp/raft #695).
 //   - Ids and addresses are peer ids. A request names the replica it is for, and
 //     any other refuses.
-//   - Large AppendEntries requests are split; see splitAppend.
+//   - Large AppendEntries requests are split; see wire.SplitAppend.
 //   - A pipeline that fails delivers nothing more; see pipeline.
 //   - Snapshots go out of band.
 type GroupTransport struct {
@@ -196,9 +197,9 @@ func (g *GroupTransport) AppendEntries(_ raft.ServerID, target raft.ServerAddres
 	head := g.head(peer, args.RPCHeader)
 	// Part by part: each has its own deadline, so a request of any size gets
 	// through, and the last answer is a fresh sign of life.
-	for _, part := range splitAppend(make([]appendPart, 0, 1), args, maxAppend) {
-		body := encodeAppend(head, args.Term, part)
-		patient := len(part.entries) == 0
+	for _, part := range wire.SplitAppend(make([]wire.Part, 0, 1), args, maxAppend) {
+		body := wire.EncodeAppend(head, args.Term, part)
+		patient := len(part.Entries) == 0
 		if err := g.ask(peer, lane, g.appendTimeout(), &call{method: RaftAppend, body: body, patient: patient}, resp); err != nil {
 			return err
 		}
@@ -215,8 +216,7 @@ func (g *GroupTransport) RequestVote(_ raft.ServerID, target raft.ServerAddress,
 	if err != nil {
 		return err
 	}
-	body := encodeVote(g.head(peer, args.RPCHeader), args.Term, args.LastLogIndex, args.LastLogTerm)
-	body = append(body, bit(args.LeadershipTransfer, 1))
+	body := wire.EncodeVote(g.head(peer, args.RPCHeader), args)
 	return g.ask(peer, Control, g.hooks.Load().HeartbeatTimeout, &call{method: RaftVote, body: body}, resp)
 }
 
@@ -226,7 +226,7 @@ func (g *GroupTransport) RequestPreVote(_ raft.ServerID, target raft.ServerAddre
 	if err != nil {
 		return err
 	}
-	body := encodeVote(g.head(peer, args.RPCHeader), args.Term, args.LastLogIndex, args.LastLogTerm)
+	body := wire.EncodePreVote(g.head(peer, args.RPCHeader), args)
 	return g.ask(peer, Control, g.hooks.Load().HeartbeatTimeout, &call{method: RaftPreVote, body: body}, resp)
 }
 
@@ -236,7 +236,7 @@ func (g *GroupTransport) TimeoutNow(_ raft.ServerID, target raft.ServerAddress, 
 	if err != nil {
 		return err
 	}
-	body := g.head(peer, args.RPCHeader).append(nil)
+	body := wire.EncodeTimeoutNow(g.head(peer, args.RPCHeader))
 	return g.ask(peer, Control, g.hooks.Load().HeartbeatTimeout, &call{method: RaftTimeoutNow, body: body}, resp)
 }
 
@@ -259,8 +259,8 @@ func (g *GroupTransport) InstallSnapshot(_ raft.ServerID, target raft.ServerAddr
 	return nil
 }
 
-func (g *GroupTransport) head(target cluster.PeerID, h raft.RPCHeader) requestHead {
-	return requestHead{target: target.Replica, sender: g.self.Replica, protocol: h.ProtocolVersion}
+func (g *GroupTransport) head(target cluster.PeerID, h raft.RPCHeader) wire.Head {
+	return wire.Head{Target: target.Replica, Sender: g.self.Replica, Protocol: h.ProtocolVersion}
 }
 
 func (g *GroupTransport) appendTimeout() time.Duration { return g.hooks.Load().HeartbeatTimeout / 2 }
@@ -272,7 +272,7 @@ func (g *GroupTransport) ask(peer cluster.PeerID, lane Lane, timeout time.Durati
 	c.group = g.group
 	c.done = func(body []byte, err error) {
 		if err == nil {
-			err = decodeResponse(peer, body, response)
+			err = wire.DecodeResponse(peer, body, response)
 		}
 		ended <- err
 	}
@@ -287,9 +287,17 @@ func isHeartbeat(a *raft.AppendEntriesRequest) bool {
 	return a.Term != 0 && a.PrevLogEntry == 0 && a.PrevLogTerm == 0 && len(a.Entries) == 0 && a.LeaderCommitIndex == 0
 }
 
+// decoder decodes a request and says which replica it is for.
+type decoder func(from cluster.NodeID, body []byte) (target uint64, command any, err error)
+
 // handleRaft makes the transport take Raft's requests.
 func (t *Transport) handleRaft() {
-	for _, m := range []Method{RaftAppend, RaftVote, RaftPreVote, RaftTimeoutNow} {
+	for m, decode := range map[Method]decoder{
+		RaftAppend:     wire.DecodeAppend,
+		RaftVote:       wire.DecodeVote,
+		RaftPreVote:    wire.DecodePreVote,
+		RaftTimeoutNow: wire.DecodeTimeoutNow,
+	} {
 		t.Handle(m, func(from cluster.NodeID, group cluster.GroupID, body []byte, reply Reply) {
 			t.groups.RLock()
 			g := t.groups.byID[group]
@@ -298,7 +306,13 @@ func (t *Transport) handleRaft() {
 				reply(nil, storage.Errorf(storage.Unavailable, "node %s holds no peer of group %s", t.options.Self, group))
 				return
 			}
-			if err := g.take(m, from, body, reply); err != nil {
+			target, command, err := decode(from, body)
+			if err != nil {
+				err = storage.Errorf(storage.Internal, "from node %s: %w", from, err)
+			} else {
+				err = g.take(target, command, reply)
+			}
+			if err != nil {
 				reply(nil, err)
 			}
 		})
@@ -306,16 +320,15 @@ func (t *Transport) handleRaft() {
 }
 
 // take gives a request to Raft, or says why not.
-func (g *GroupTransport) take(m Method, from cluster.NodeID, body []byte, reply Reply) error {
-	target, command, err := decodeRequest(m, from, body)
-	if err != nil {
-		return storage.Errorf(storage.Internal, "from node %s: %w", from, err)
-	}
+func (g *GroupTransport) take(target uint64, command any, reply Reply) error {
 	if target != g.self.Replica {
 		return storage.Errorf(storage.Unavailable, "group %s has peer %s here, not replica %d", g.group, g.self, target)
 	}
-	if (m == RaftVote || m == RaftPreVote) && !g.hooks.Load().Initialized() {
-		return storage.Errorf(storage.Unavailable, "peer %s of group %s has no configuration yet", g.self, g.group)
+	switch command.(type) {
+	case *raft.RequestVoteRequest, *raft.RequestPreVoteRequest:
+		if !g.hooks.Load().Initialized() {
+			return storage.Errorf(storage.Unavailable, "peer %s of group %s has no configuration yet", g.self, g.group)
+		}
 	}
 	a := asked{response: make(chan raft.RPCResponse, 1), reply: reply, deadline: time.Now().Add(answerTimeout)}
 	g.mu.Lock()
@@ -375,5 +388,5 @@ func (a *asked) end(r raft.RPCResponse) {
 		a.reply(nil, r.Error)
 		return
 	}
-	a.reply(encodeResponse(r.Response))
+	a.reply(wire.EncodeResponse(r.Response))
 }

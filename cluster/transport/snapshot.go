@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/roundtabledb/roundtable/cluster"
+	"github.com/roundtabledb/roundtable/cluster/transport/wire"
 	"github.com/roundtabledb/roundtable/proto/peer"
 	"github.com/roundtabledb/roundtable/storage"
 )
@@ -66,7 +67,7 @@ func (t *Transport) SendSnapshot(ctx context.Context, to cluster.NodeID, header 
 		return nil, storage.Errorf(storage.Ambiguous, "snapshot for node %s: %w", to, err)
 	}
 	if len(reply.Error) > 0 {
-		return nil, decodeError(reply.Error)
+		return nil, wire.DecodeError(reply.Error)
 	}
 	return reply.Body, nil
 }
@@ -146,7 +147,7 @@ func (t *Transport) receiveSnapshot(stream grpc.ClientStreamingServer[peer.Snaps
 	body, err := t.snapshots(ctx, cluster.NodeID(first.Hello.From), first.Header, next)
 	if err != nil {
 		t.options.Logger.Warn("refused a snapshot", "from", first.Hello.From, "error", err)
-		return &peer.SnapshotReply{Error: appendError(nil, err)}, nil
+		return &peer.SnapshotReply{Error: wire.AppendError(nil, err)}, nil
 	}
 	return &peer.SnapshotReply{Body: body}, nil
 }

@@ -40,7 +40,7 @@ var exempt = map[string][]string{
 	"github.com/aws/aws-sdk-go-v2":  {"cmd"},
 	"net/http":                      {"cmd"},
 	"google.golang.org/grpc":        {"replication", "region", "proto", "cmd"},
-	"google.golang.org/protobuf":    {"cluster/transport", "replication"},
+	"google.golang.org/protobuf":    {"cluster/transport", "cluster/member", "replication"},
 	"github.com/klauspost/compress": {"region"},
 }
 

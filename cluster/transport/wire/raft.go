@@ -1,4 +1,4 @@
-package transport
+package wire
 
 import (
 	"encoding/binary"
@@ -36,68 +36,81 @@ const (
 
 var errRaftMessage = errors.New("malformed Raft message")
 
-// requestHead begins every request of Raft.
-type requestHead struct {
-	target, sender uint64
-	protocol       raft.ProtocolVersion
+// Head begins every request of Raft.
+type Head struct {
+	// Target and Sender are the replica numbers of the two peers.
+	Target, Sender uint64
+	Protocol       raft.ProtocolVersion
 }
 
-func (h requestHead) append(dst []byte) []byte {
+func (h Head) append(dst []byte) []byte {
 	dst = append(dst, raftVersion)
-	dst = binary.AppendUvarint(dst, h.target)
-	dst = binary.AppendUvarint(dst, h.sender)
-	return binary.AppendUvarint(dst, uint64(h.protocol))
+	dst = binary.AppendUvarint(dst, h.Target)
+	dst = binary.AppendUvarint(dst, h.Sender)
+	return binary.AppendUvarint(dst, uint64(h.Protocol))
 }
 
-// decodeRequest decodes a request of Raft from a peer on node from into Raft's
-// command, and says which replica it is for.
-func decodeRequest(m Method, from cluster.NodeID, body []byte) (target uint64, command any, err error) {
+// request decodes the head of a request from a peer on node from, then the rest
+// by the caller's function, and says which replica it is for.
+func request(from cluster.NodeID, body []byte, rest func(*decoder, raft.RPCHeader) any) (target uint64, command any, err error) {
 	d := decoder{b: body}
 	if v := d.byte(); v != raftVersion {
 		return 0, nil, fmt.Errorf("%w: version %d", errRaftMessage, v)
 	}
-	h := requestHead{target: d.uvarint(), sender: d.uvarint(), protocol: raft.ProtocolVersion(d.uvarint())}
-	id := []byte(cluster.PeerID{Node: from, Replica: h.sender}.String())
-	header := raft.RPCHeader{ProtocolVersion: h.protocol, ID: id, Addr: id}
-	switch m {
-	case RaftAppend:
-		command = decodeAppend(&d, header)
-	case RaftVote:
-		command = &raft.RequestVoteRequest{
-			RPCHeader: header, Candidate: id,
-			Term: d.uvarint(), LastLogIndex: d.uvarint(), LastLogTerm: d.uvarint(), LeadershipTransfer: d.byte() != 0,
-		}
-	case RaftPreVote:
-		command = &raft.RequestPreVoteRequest{
-			RPCHeader: header, Term: d.uvarint(), LastLogIndex: d.uvarint(), LastLogTerm: d.uvarint(),
-		}
-	case RaftTimeoutNow:
-		command = &raft.TimeoutNowRequest{RPCHeader: header}
-	default:
-		return 0, nil, fmt.Errorf("%w: method %d", errRaftMessage, m)
-	}
+	h := Head{Target: d.uvarint(), Sender: d.uvarint(), Protocol: raft.ProtocolVersion(d.uvarint())}
+	id := []byte(cluster.PeerID{Node: from, Replica: h.Sender}.String())
+	command = rest(&d, raft.RPCHeader{ProtocolVersion: h.Protocol, ID: id, Addr: id})
 	if d.failed {
 		return 0, nil, errRaftMessage
 	}
-	return h.target, command, nil
+	return h.Target, command, nil
 }
 
-// appendPart is an AppendEntries request, or a part of one that is too large.
-type appendPart struct {
-	previousIndex, previousTerm uint64
-	commit                      uint64
-	entries                     []*raft.Log
+// DecodeAppend decodes an AppendEntries request from a peer on node from, and
+// says which replica it is for. Data and extensions of the entries are parts of
+// the body.
+func DecodeAppend(from cluster.NodeID, body []byte) (target uint64, command any, err error) {
+	return request(from, body, func(d *decoder, h raft.RPCHeader) any { return decodeAppend(d, h) })
 }
 
-// splitAppend cuts a request into parts of about maxBytes, in order. There is
+// DecodeVote decodes a RequestVote request in the same way.
+func DecodeVote(from cluster.NodeID, body []byte) (target uint64, command any, err error) {
+	return request(from, body, func(d *decoder, h raft.RPCHeader) any {
+		return &raft.RequestVoteRequest{
+			RPCHeader: h, Candidate: h.Addr,
+			Term: d.uvarint(), LastLogIndex: d.uvarint(), LastLogTerm: d.uvarint(), LeadershipTransfer: d.byte() != 0,
+		}
+	})
+}
+
+// DecodePreVote decodes a RequestPreVote request in the same way.
+func DecodePreVote(from cluster.NodeID, body []byte) (target uint64, command any, err error) {
+	return request(from, body, func(d *decoder, h raft.RPCHeader) any {
+		return &raft.RequestPreVoteRequest{RPCHeader: h, Term: d.uvarint(), LastLogIndex: d.uvarint(), LastLogTerm: d.uvarint()}
+	})
+}
+
+// DecodeTimeoutNow decodes a TimeoutNow request in the same way.
+func DecodeTimeoutNow(from cluster.NodeID, body []byte) (target uint64, command any, err error) {
+	return request(from, body, func(_ *decoder, h raft.RPCHeader) any { return &raft.TimeoutNowRequest{RPCHeader: h} })
+}
+
+// Part is an AppendEntries request, or a part of one that is too large.
+type Part struct {
+	PreviousIndex, PreviousTerm uint64
+	Commit                      uint64
+	Entries                     []*raft.Log
+}
+
+// SplitAppend cuts a request into parts of about maxBytes, in order. There is
 // at least one.
 //
 // No part carries a commit index beyond its own last entry. Raft's paper has
 // the follower take the smaller of the two, but hashicorp/raft takes the last
 // entry of the follower's log instead, which may be one that a later part is
 // about to replace.
-func splitAppend(parts []appendPart, a *raft.AppendEntriesRequest, maxBytes int) []appendPart {
-	p := appendPart{previousIndex: a.PrevLogEntry, previousTerm: a.PrevLogTerm}
+func SplitAppend(parts []Part, a *raft.AppendEntriesRequest, maxBytes int) []Part {
+	p := Part{PreviousIndex: a.PrevLogEntry, PreviousTerm: a.PrevLogTerm}
 	rest := a.Entries
 	for {
 		n, bytes := 0, 0
@@ -105,33 +118,34 @@ func splitAppend(parts []appendPart, a *raft.AppendEntriesRequest, maxBytes int)
 			bytes += entrySize(rest[n])
 			n++
 		}
-		p.entries, rest = rest[:n], rest[n:]
-		last := p.previousIndex
+		p.Entries, rest = rest[:n], rest[n:]
+		last := p.PreviousIndex
 		if n > 0 {
-			last = p.entries[n-1].Index
+			last = p.Entries[n-1].Index
 		}
-		p.commit = min(a.LeaderCommitIndex, last)
+		p.Commit = min(a.LeaderCommitIndex, last)
 		parts = append(parts, p)
 		if len(rest) == 0 {
 			return parts
 		}
-		p = appendPart{previousIndex: last, previousTerm: p.entries[n-1].Term}
+		p = Part{PreviousIndex: last, PreviousTerm: p.Entries[n-1].Term}
 	}
 }
 
 // entrySize is at least what an entry takes in a message.
 func entrySize(l *raft.Log) int { return len(l.Data) + len(l.Extensions) + 5*binary.MaxVarintLen64 + 1 }
 
-func encodeAppend(h requestHead, term uint64, p appendPart) []byte {
+// EncodeAppend encodes a part of an AppendEntries request.
+func EncodeAppend(h Head, term uint64, p Part) []byte {
 	size := 1 + 8*binary.MaxVarintLen64
-	for _, l := range p.entries {
+	for _, l := range p.Entries {
 		size += entrySize(l)
 	}
 	dst := h.append(make([]byte, 0, size))
-	for _, n := range [...]uint64{term, p.previousIndex, p.previousTerm, p.commit, uint64(len(p.entries))} {
+	for _, n := range [...]uint64{term, p.PreviousIndex, p.PreviousTerm, p.Commit, uint64(len(p.Entries))} {
 		dst = binary.AppendUvarint(dst, n)
 	}
-	for _, l := range p.entries {
+	for _, l := range p.Entries {
 		dst = binary.AppendUvarint(dst, l.Index)
 		dst = binary.AppendUvarint(dst, l.Term)
 		dst = append(dst, byte(l.Type))
@@ -146,8 +160,7 @@ func encodeAppend(h requestHead, term uint64, p appendPart) []byte {
 	return dst
 }
 
-// decodeAppend decodes what follows the head. Data and extensions of the
-// entries are parts of the body.
+// decodeAppend decodes what follows the head.
 func decodeAppend(d *decoder, header raft.RPCHeader) *raft.AppendEntriesRequest {
 	a := &raft.AppendEntriesRequest{
 		RPCHeader: header, Leader: header.Addr,
@@ -176,16 +189,29 @@ func decodeAppend(d *decoder, header raft.RPCHeader) *raft.AppendEntriesRequest 
 	return a
 }
 
-// encodeVote encodes what votes and pre-votes have in common.
-func encodeVote(h requestHead, term, lastIndex, lastTerm uint64) []byte {
-	dst := h.append(nil)
+// EncodeVote encodes a RequestVote request.
+func EncodeVote(h Head, r *raft.RequestVoteRequest) []byte {
+	return append(appendVote(h, r.Term, r.LastLogIndex, r.LastLogTerm), bit(r.LeadershipTransfer, 1))
+}
+
+// EncodePreVote encodes a RequestPreVote request.
+func EncodePreVote(h Head, r *raft.RequestPreVoteRequest) []byte {
+	return appendVote(h, r.Term, r.LastLogIndex, r.LastLogTerm)
+}
+
+// EncodeTimeoutNow encodes a TimeoutNow request.
+func EncodeTimeoutNow(h Head) []byte { return h.append(nil) }
+
+// appendVote encodes what votes and pre-votes have in common.
+func appendVote(h Head, term, lastIndex, lastTerm uint64) []byte {
+	dst := h.append(make([]byte, 0, 64))
 	dst = binary.AppendUvarint(dst, term)
 	dst = binary.AppendUvarint(dst, lastIndex)
 	return binary.AppendUvarint(dst, lastTerm)
 }
 
-// encodeResponse encodes Raft's response to a request.
-func encodeResponse(response any) ([]byte, error) {
+// EncodeResponse encodes Raft's response to a request.
+func EncodeResponse(response any) ([]byte, error) {
 	switch r := response.(type) {
 	case *raft.AppendEntriesResponse:
 		dst := appendResponseHead(r.RPCHeader)
@@ -210,8 +236,8 @@ func appendResponseHead(h raft.RPCHeader) []byte {
 	return binary.AppendUvarint(dst, uint64(h.ProtocolVersion))
 }
 
-// decodeResponse decodes an answer of the peer called id into Raft's response.
-func decodeResponse(id cluster.PeerID, body []byte, response any) error {
+// DecodeResponse decodes an answer of the peer called id into Raft's response.
+func DecodeResponse(id cluster.PeerID, body []byte, response any) error {
 	d := decoder{b: body}
 	if v := d.byte(); v != raftVersion {
 		return fmt.Errorf("%w: version %d", errRaftMessage, v)

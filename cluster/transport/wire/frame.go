@@ -1,4 +1,4 @@
-package transport
+package wire
 
 import (
 	"encoding/binary"
@@ -9,7 +9,7 @@ import (
 	"github.com/roundtabledb/roundtable/storage"
 )
 
-// The messages of a frame lie back to back:
+// The kinds of messages. Those of a frame lie back to back:
 //
 //	request   1 | id uvarint | method u8 | group uvarint | length uvarint | body
 //	answer    2 | id uvarint | length uvarint | body
@@ -19,61 +19,65 @@ import (
 //
 //	kind u8 | op | message | item | cause     each: length uvarint | bytes
 //
-// Ids are chosen by the sender of requests and are unique on a lane of one
-// process. A frame ends with a message; gRPC has seen to its integrity.
+// A frame ends with a message; gRPC has seen to its integrity.
 const (
-	recordRequest = 1
-	recordAnswer  = 2
-	recordFailure = 3
+	Request = 1
+	Answer  = 2
+	Failure = 3
 )
 
-// record is one message of a frame.
-type record struct {
-	kind   byte
-	id     uint64
-	method Method
-	group  cluster.GroupID
-	body   []byte
+// Record is one message of a frame.
+type Record struct {
+	Kind byte
+	// ID is chosen by the sender of requests and is unique on a lane of one
+	// process. An answer carries that of its request.
+	ID uint64
+	// Method and Group are those of a request.
+	Method byte
+	Group  cluster.GroupID
+	Body   []byte
 }
 
-// recordOverhead is the most that appendRecord adds to a body.
-const recordOverhead = 2 + 3*binary.MaxVarintLen64
+// RecordOverhead is the most that AppendRecord adds to a body.
+const RecordOverhead = 2 + 3*binary.MaxVarintLen64
 
-var errFrame = errors.New("malformed frame")
+// ErrFrame says that a frame is not what AppendRecord made.
+var ErrFrame = errors.New("malformed frame")
 
-func appendRecord(dst []byte, r record) []byte {
-	dst = append(dst, r.kind)
-	dst = binary.AppendUvarint(dst, r.id)
-	if r.kind == recordRequest {
-		dst = append(dst, byte(r.method))
-		dst = binary.AppendUvarint(dst, uint64(r.group))
+// AppendRecord encodes a message.
+func AppendRecord(dst []byte, r Record) []byte {
+	dst = append(dst, r.Kind)
+	dst = binary.AppendUvarint(dst, r.ID)
+	if r.Kind == Request {
+		dst = append(dst, r.Method)
+		dst = binary.AppendUvarint(dst, uint64(r.Group))
 	}
-	return appendBytes(dst, r.body)
+	return appendBytes(dst, r.Body)
 }
 
-// readRecord reads the first message of b. Its body is a part of b.
-func readRecord(b []byte) (r record, rest []byte, err error) {
+// ReadRecord reads the first message of b. Its body is a part of b.
+func ReadRecord(b []byte) (r Record, rest []byte, err error) {
 	d := decoder{b: b}
-	r.kind = d.byte()
-	r.id = d.uvarint()
-	switch r.kind {
-	case recordRequest:
-		r.method = Method(d.byte())
-		r.group = cluster.GroupID(d.uvarint())
-	case recordAnswer, recordFailure:
+	r.Kind = d.byte()
+	r.ID = d.uvarint()
+	switch r.Kind {
+	case Request:
+		r.Method = d.byte()
+		r.Group = cluster.GroupID(d.uvarint())
+	case Answer, Failure:
 	default:
-		return record{}, nil, fmt.Errorf("%w: message of kind %d", errFrame, r.kind)
+		return Record{}, nil, fmt.Errorf("%w: message of kind %d", ErrFrame, r.Kind)
 	}
-	r.body = d.bytes()
+	r.Body = d.bytes()
 	if d.failed {
-		return record{}, nil, errFrame
+		return Record{}, nil, ErrFrame
 	}
 	return r, d.b, nil
 }
 
-// appendError encodes an error. What is around a storage.Error in the chain is
+// AppendError encodes an error. What is around a storage.Error in the chain is
 // left behind: it describes this node's view, for this node's log.
-func appendError(dst []byte, err error) []byte {
+func AppendError(dst []byte, err error) []byte {
 	var e *storage.Error
 	if !errors.As(err, &e) {
 		e = &storage.Error{Message: err.Error()}
@@ -89,8 +93,8 @@ func appendError(dst []byte, err error) []byte {
 	return appendBytes(dst, cause)
 }
 
-// decodeError is the inverse of appendError. The cause survives as text.
-func decodeError(b []byte) error {
+// DecodeError is the inverse of AppendError. The cause survives as text.
+func DecodeError(b []byte) error {
 	d := decoder{b: b}
 	e := &storage.Error{Kind: storage.Kind(d.byte())}
 	e.Op = string(d.bytes())
