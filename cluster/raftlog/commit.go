@@ -9,7 +9,7 @@ const (
 	// maxFrameBytes is how much the committer puts in one frame while more
 	// waits. A larger change has a frame to itself.
 	maxFrameBytes = 4 << 20
-	// pieceBytes is the size of a piece of the cache.
+	// pieceBytes is the size of a piece of the cache, if that is not small.
 	pieceBytes = 256 << 10
 )
 
@@ -223,7 +223,7 @@ func (c *committer) enter(seg *segment) {
 // reserve readies the frame with room for so many bytes at the present offset.
 func (c *committer) reserve(bytes int64) {
 	if c.piece == nil || int64(cap(c.piece.data)-len(c.piece.data)) < bytes {
-		size := max(min(pieceBytes, c.log.options.SegmentBytes, c.log.options.CacheBytes), bytes)
+		size := max(min(pieceBytes, c.log.options.SegmentBytes, c.log.options.CacheBytes/8), bytes)
 		c.piece = &piece{segment: c.segment.number, start: uint32(c.offset), data: make([]byte, 0, size)}
 		c.log.cache.add(c.piece)
 	}

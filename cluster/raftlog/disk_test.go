@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -21,7 +22,9 @@ func TestDiskFails(t *testing.T) {
 	for _, kind := range []memfs.Kind{memfs.Write, memfs.Sync, memfs.SyncDir, memfs.Create, memfs.Allocate, memfs.Rename, memfs.Remove} {
 		failed := 0
 		for after := range 60 {
-			if !failOnce(t, kind, after, errDisk) {
+			any := false
+			synctest.Test(t, func(t *testing.T) { any = failOnce(t, kind, after, errDisk) })
+			if !any {
 				break
 			}
 			failed++
@@ -42,9 +45,9 @@ func failOnce(t *testing.T, kind memfs.Kind, after int, cause error) bool {
 	closeLog(t, open(t, o))
 
 	o.SegmentBytes = 1 << 10
-	f := &fault{kind: kind, after: after, err: cause}
-	var reason error
-	o.Fatal = func(err error) { f.fatal.Add(1); reason = err }
+	f := newFault(kind, after, cause)
+	var reason atomic.Value
+	o.Fatal = func(err error) { f.fatal.Add(1); reason.Store(err) }
 	fs.Intercept(f.intercept)
 	l, err := raftlog.Open(o)
 	if err != nil {
@@ -60,8 +63,9 @@ func failOnce(t *testing.T, kind memfs.Kind, after int, cause error) bool {
 	if err == nil && f.fatal.Load() == 0 {
 		return false
 	}
-	if f.fatal.Load() != 1 || !errors.Is(reason, cause) || err != nil && !errors.Is(err, cause) {
-		t.Errorf("%s %d: Fatal called %d times with %v, the call returned %v", kind, after, f.fatal.Load(), reason, err)
+	fatal, _ := reason.Load().(error)
+	if f.fatal.Load() != 1 || !errors.Is(fatal, cause) || err != nil && !errors.Is(err, cause) {
+		t.Errorf("%s %d: Fatal called %d times with %v, the call returned %v", kind, after, f.fatal.Load(), fatal, err)
 	}
 	o.Fatal = func(err error) { t.Errorf("%s %d: after the restart: %v", kind, after, err) }
 	o.FS = killed
@@ -103,6 +107,7 @@ func work(l *raftlog.Log) (acked uint64, err error) {
 				return acked, errors.Join(err, mustFail(l, g))
 			}
 		}
+		synctest.Wait() // allocator and cleaner have done what is to be done
 	}
 	return acked, nil
 }
@@ -128,7 +133,7 @@ func TestDiskIsFull(t *testing.T) {
 		o := options(t, fs)
 		o.SegmentBytes = 1 << 10
 		closeLog(t, open(t, o))
-		f := &fault{kind: kind, after: 2, err: syscall.ENOSPC}
+		f := newFault(kind, 2, syscall.ENOSPC)
 		o.Fatal = func(error) { f.fatal.Add(1) }
 		l := open(t, o)
 		fs.Intercept(f.intercept)
@@ -166,7 +171,7 @@ func fillUp(l *raftlog.Log) (acked uint64, err error) {
 func TestSpaceFreedInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fs := memfs.NewDisk()
-		f := &fault{kind: memfs.Allocate, after: 1, err: syscall.ENOSPC}
+		f := newFault(memfs.Allocate, 1, syscall.ENOSPC)
 		fs.Intercept(f.intercept)
 		o := options(t, fs)
 		o.SegmentBytes = 1 << 10

@@ -231,20 +231,23 @@ func (o *oracle) differs(t testing.TB, l *raftlog.Log) string {
 
 func destroyedKey(id cluster.GroupID, p cluster.PeerID) string { return fmt.Sprint(id, " ", p) }
 
+// newFault makes a fault that lets some operations succeed first.
+func newFault(kind memfs.Kind, after int, err error) *fault {
+	f := &fault{kind: kind, err: err}
+	f.after.Store(int32(after))
+	return f
+}
+
 // fault fails operations of a memfs, and counts the calls of Fatal.
 type fault struct {
 	err   error
 	kind  memfs.Kind
-	after int // how many of the kind succeed first
+	after atomic.Int32 // how many of the kind succeed first
 	fatal atomic.Int32
 }
 
 func (f *fault) intercept(op memfs.Op) error {
-	if op.Kind != f.kind {
-		return nil
-	}
-	if f.after > 0 {
-		f.after--
+	if op.Kind != f.kind || f.after.Add(-1) >= 0 {
 		return nil
 	}
 	return f.err

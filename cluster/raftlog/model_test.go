@@ -53,7 +53,7 @@ type modelTest struct {
 // holds every call that had returned, and the one under way whole or not at
 // all; and what was found once is found again.
 func TestPowerLossAtAnyWrite(t *testing.T) {
-	const seeds = 16
+	const seeds = 10
 	var losses, moved atomic.Uint64
 	t.Run("seeds", func(t *testing.T) {
 		for seed := range uint64(seeds) {
@@ -61,7 +61,7 @@ func TestPowerLossAtAnyWrite(t *testing.T) {
 				t.Parallel()
 				m := &modelTest{t: t, random: rand.New(rand.NewPCG(seed, 1))}
 				m.mu.random = rand.New(rand.NewPCG(seed, 2))
-				m.run(240)
+				m.run(220)
 				losses.Add(m.mu.losses)
 				moved.Add(m.moved)
 			})
