@@ -81,8 +81,11 @@ func (m *Manager) step(ctx context.Context, t *catalog.Table) error {
 // leave deletes this region's table, once another member knows that it left.
 func (m *Manager) leave(ctx context.Context, t *catalog.Table) error {
 	self := t.Global.Members[m.options.Self]
-	known := len(others(t.Global, m.options.Self)) == 0 || m.knows(t.Global.ID, self.Version) || m.overdue(self.Version)
-	if !known {
+	if orphaned(t.Global, m.options.Self) {
+		return m.stay(ctx, t)
+	}
+	last := len(others(t.Global, m.options.Self)) == 0
+	if !last && !m.knows(t.Global.ID, self.Version) && !m.overdue(self.Version) {
 		return nil
 	}
 	m.options.Logger.Info("globaltable: leaving", "table", t.Name, "id", t.Global.ID)
@@ -91,6 +94,21 @@ func (m *Manager) leave(ctx context.Context, t *catalog.Table) error {
 			return errUnchanged
 		}
 		t.Status = catalog.Deleting
+		return nil
+	})
+}
+
+// stay takes back a removal that would have left no replica at all. The region
+// becomes a new member, to which the others ship everything again.
+func (m *Manager) stay(ctx context.Context, t *catalog.Table) error {
+	m.options.Logger.Warn("globaltable: removed, but nobody else is left: staying", "table", t.Name, "id", t.Global.ID)
+	return m.update(ctx, t, func(t *catalog.Table) error {
+		if !orphaned(t.Global, m.options.Self) {
+			return errUnchanged
+		}
+		t.Global.Members[m.options.Self] = catalog.Member{
+			Version: stamp(t.Global, m.options.Self, m.options.Now().UnixMilli()), Present: true, Status: catalog.ReplicaActive,
+		}
 		return nil
 	})
 }

@@ -101,6 +101,17 @@ type Manager struct {
 // Start begins to exchange views and to do the jobs. The caller must Close the
 // manager.
 func Start(o Options) *Manager {
+	m := newManager(o)
+	ctx, cancel := context.WithCancel(context.Background())
+	m.cancel = cancel
+	for _, region := range m.options.Remotes {
+		m.tasks.Go(func() { m.tell(ctx, region) })
+	}
+	m.tasks.Go(func() { m.work(ctx) })
+	return m
+}
+
+func newManager(o Options) *Manager {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -108,13 +119,8 @@ func Start(o Options) *Manager {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	o.Remotes = slices.Sorted(slices.Values(o.Remotes))
-	ctx, cancel := context.WithCancel(context.Background())
-	m := &Manager{options: o, cancel: cancel}
+	m := &Manager{options: o}
 	m.mu.heard = map[string]version.Version{}
-	for _, region := range o.Remotes {
-		m.tasks.Go(func() { m.tell(ctx, region) })
-	}
-	m.tasks.Go(func() { m.work(ctx) })
 	return m
 }
 

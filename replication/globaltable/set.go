@@ -102,6 +102,24 @@ func others(g *catalog.Global, region string) []string {
 	return names
 }
 
+// orphaned reports whether a region was removed by others in a way that left
+// no replica at all: regions that could not reach each other have removed one
+// another. The first of them that finds out becomes a member by its own
+// decision, which nobody else can make for it; then the rest follow.
+func orphaned(g *catalog.Global, region string) bool {
+	self := g.Members[region]
+	if self.Present || self.Version.Region == region {
+		return false
+	}
+	rest := others(g, region)
+	for _, name := range rest {
+		if v := g.Members[name].Version; v.Region == name && v.Newer(self.Version) {
+			return true
+		}
+	}
+	return len(rest) == 0
+}
+
 // filled reports whether all regions that a new member can get states from
 // have shipped them.
 func filled(g *catalog.Global, region string) bool {
