@@ -135,7 +135,7 @@ func benchmarkCalls(b *testing.B, n *testNode, callers, size int) {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
-	before := n.Stats()
+	before, used := n.Stats(), cpu()
 	b.ResetTimer()
 	work, ended := make(chan struct{}, callers), make(chan error, callers)
 	for range callers {
@@ -160,6 +160,7 @@ func benchmarkCalls(b *testing.B, n *testNode, callers, size int) {
 	}
 	b.StopTimer()
 	after := n.Stats()
+	b.ReportMetric(float64(cpu()-used)/1e3/float64(b.N), "cpu-µs/call")
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
 	if frames := after.Frames - before.Frames; frames > 0 {
 		b.ReportMetric(float64(after.Messages-before.Messages)/float64(frames), "messages/frame")
