@@ -42,8 +42,8 @@ func (b *Batch) Delete(key []byte) int {
 }
 
 func (b *Batch) begin(key []byte) operation {
-	if (len(key) == 0 || len(key) > MaxKeySize) && b.err == nil {
-		b.err = storage.Errorf(storage.Internal, "engine: a key of %d bytes", len(key))
+	if (len(key) == 0 || len(key) > MaxKeySize || key[0] == reserved) && b.err == nil {
+		b.err = storage.Errorf(storage.Internal, "engine: key %.20x of %d bytes is not allowed", key, len(key))
 	}
 	start := len(b.buf)
 	b.buf = append(b.buf, key...)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,12 +22,19 @@ import (
 //	durable  u64 big-endian: everything up to this timestamp is on disk
 //	crc32c   u32 big-endian of the 16 bytes before
 //
-// It is replaced by renaming a new one over it, so it is the old or the new.
+// It is replaced by renaming a new one over it, so it is the old or the new. The
+// last commit before a checkpoint sets witnessKey to its own timestamp: a store
+// that does not have it at that timestamp has lost files.
 const (
 	checkpointName  = "CHECKPOINT"
 	checkpointMagic = "RTCKPT01"
 	checkpointSize  = 8 + 8 + 4
 )
+
+// reserved begins the engine's own keys, which are above all others.
+const reserved = 0xff
+
+var witnessKey = []byte{reserved, 'c'}
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -51,16 +59,19 @@ func (e *Engine) Checkpoint() error {
 func (e *Engine) checkpoint() error {
 	e.checkpointMu.Lock()
 	defer e.checkpointMu.Unlock()
-	durable := e.visible.Load()
 	if e.opts.InMemory {
-		e.moveDiscard(durable)
+		e.moveDiscard(e.visible.Load())
 		return nil
 	}
 	e.mu.Lock()
-	done := e.mu.durable == durable
+	done := e.mu.durable == e.visible.Load()
 	e.mu.Unlock()
 	if done {
 		return nil
+	}
+	durable, err := e.leaveWitness()
+	if err != nil {
+		return err
 	}
 	if err := e.syncLogs(); err != nil {
 		return e.fail(&storage.Error{Op: "engine.Checkpoint", Message: "state cannot be made durable", Err: err})
@@ -72,6 +83,42 @@ func (e *Engine) checkpoint() error {
 	e.mu.durable = durable
 	e.mu.Unlock()
 	e.moveDiscard(durable)
+	return nil
+}
+
+// leaveWitness makes the last commit that the checkpoint will cover.
+func (e *Engine) leaveWitness() (ts uint64, err error) {
+	e.commitMu.Lock()
+	defer e.commitMu.Unlock()
+	ts = e.next
+	txn := e.db.NewTransactionAt(math.MaxUint64, true)
+	defer txn.Discard()
+	if err = txn.Set(witnessKey, binary.BigEndian.AppendUint64(nil, ts)); err == nil {
+		err = txn.CommitAt(ts, nil)
+	}
+	if err != nil {
+		return 0, e.fail(convert("engine.Checkpoint", err))
+	}
+	e.next++
+	e.visible.Store(ts)
+	return ts, nil
+}
+
+// checkWitness makes sure that the store holds what its checkpoint covers.
+func (e *Engine) checkWitness(durable uint64) error {
+	if durable == 0 {
+		return nil
+	}
+	txn := e.db.NewTransactionAt(durable, false)
+	defer txn.Discard()
+	witness, err := get(txn, witnessKey)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	if len(witness) != 8 || binary.BigEndian.Uint64(witness) != durable {
+		return storage.Errorf(storage.Corrupt,
+			"engine: the store has not what the checkpoint at %d covers: files are missing, or of another time", durable)
+	}
 	return nil
 }
 
@@ -154,8 +201,8 @@ func (e *Engine) rollBack(durable, newest uint64) error {
 	var last []byte
 	for it.Rewind(); it.Valid(); it.Next() {
 		key := it.Item().Key()
-		if string(key) == string(last) {
-			continue // another late version of it
+		if string(key) == string(last) || key[0] == reserved {
+			continue // another late version of it, or what the next checkpoint sets anyway
 		}
 		last = append(last[:0], key...)
 		value, err := get(then, key)

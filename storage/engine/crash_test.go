@@ -268,6 +268,31 @@ func TestHoleBetweenMemtables(t *testing.T) {
 	}
 }
 
+// A checkpoint that covers more than the store holds is not believed.
+func TestMissingFiles(t *testing.T) {
+	dir := t.TempDir()
+	e, err := Open(Options{Dir: filepath.Join(dir, "store")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit(t, e, "a", "1")
+	if err := e.Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(dir, "copy"), os.DirFS(filepath.Join(dir, "store"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "copy", "00001.mem")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(Options{Dir: filepath.Join(dir, "copy")}); storage.KindOf(err) != storage.Corrupt {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestDamagedCheckpointFile(t *testing.T) {
 	dir := t.TempDir()
 	e, err := Open(Options{Dir: dir})

@@ -50,7 +50,8 @@ var (
 
 // Limits of what a Batch may hold.
 const (
-	// MaxKeySize is the longest key.
+	// MaxKeySize is the longest key. A key is not empty and does not begin with
+	// 0xff.
 	MaxKeySize = 16 << 10
 	// MaxValueSize is the longest value. It keeps every value inside the LSM
 	// tree: Badger's value log is never used.
@@ -114,7 +115,10 @@ func Open(opts Options) (*Engine, error) {
 	e.next = newest + 1
 	e.mu.durable = durable
 	e.visible.Store(newest)
-	if err := e.rollBack(durable, newest); err != nil {
+	if err = e.checkWitness(durable); err == nil {
+		err = e.rollBack(durable, newest)
+	}
+	if err != nil {
 		return nil, errors.Join(err, e.db.Close())
 	}
 	return e, nil

@@ -227,6 +227,7 @@ func TestBatchRefusesWhatBadgerCannotHold(t *testing.T) {
 	e := inMemory(t)
 	for name, fill := range map[string]func(*Batch){
 		"empty key":  func(b *Batch) { b.Put(nil, []byte("v")) },
+		"reserved":   func(b *Batch) { b.Put([]byte{0xff, 1}, nil) },
 		"long key":   func(b *Batch) { b.Delete(make([]byte, MaxKeySize+1)) },
 		"long value": func(b *Batch) { b.Put([]byte("k"), make([]byte, MaxValueSize), []byte{1}) },
 	} {

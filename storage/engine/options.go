@@ -28,8 +28,9 @@ type Options struct {
 	// half of its memory.
 	MemoryBudget int64
 	// Fatal is told the error that stopped the store, at most once, from
-	// whichever call met it. The process should end. The default does nothing:
-	// every later call returns the error anyway.
+	// whichever call met it. The process should end. It must not call the engine
+	// or wait for a caller of it. The default does nothing: every later call
+	// returns the error anyway.
 	Fatal func(error)
 	// Logger receives what Badger has to say. The default discards it.
 	Logger *slog.Logger

@@ -60,10 +60,11 @@ func (v *View) Iterate(lo, hi []byte, reverse bool) *Iterator {
 	if v.closed {
 		return &Iterator{err: ErrClosed}
 	}
-	opts := badger.IteratorOptions{Reverse: reverse}
-	if hi != nil {
-		opts.Prefix = lo[:commonPrefix(lo, hi)] // lets Badger leave out tables
+	if hi == nil {
+		hi = []byte{reserved}
 	}
+	// The prefix lets Badger leave out tables.
+	opts := badger.IteratorOptions{Reverse: reverse, Prefix: lo[:commonPrefix(lo, hi)]}
 	return &Iterator{it: v.txn.NewIterator(opts), lo: lo, hi: hi, reverse: reverse}
 }
 
@@ -108,23 +109,20 @@ func (i *Iterator) Next() bool {
 	if i.reverse {
 		return bytes.Compare(key, i.lo) >= 0
 	}
-	return i.hi == nil || bytes.Compare(key, i.hi) < 0
+	return bytes.Compare(key, i.hi) < 0
 }
 
 // seek finds the first key. In reverse, Badger looks for a key up to and
 // including the one given, so that hi itself must be passed over.
 func (i *Iterator) seek() {
 	i.started = true
-	switch {
-	case !i.reverse:
+	if !i.reverse {
 		i.it.Seek(i.lo)
-	case i.hi == nil:
-		i.it.Rewind()
-	default:
-		i.it.Seek(i.hi)
-		if i.it.Valid() && bytes.Equal(i.it.Item().Key(), i.hi) {
-			i.it.Next()
-		}
+		return
+	}
+	i.it.Seek(i.hi)
+	if i.it.Valid() && bytes.Equal(i.it.Item().Key(), i.hi) {
+		i.it.Next()
 	}
 }
 

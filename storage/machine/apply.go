@@ -109,7 +109,7 @@ func (a *applier) entry(e *Entry) ([]command.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.index, a.time, a.logged = e.Index, batch.Time, 0
+	a.index, a.time, a.logged = e.Index, min(batch.Time, maxTime), 0
 	results := make([]command.Result, len(batch.Commands))
 	for i, encoded := range batch.Commands {
 		if err := a.command(encoded, &results[i]); err != nil {

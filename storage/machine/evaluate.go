@@ -26,8 +26,8 @@ const (
 // engine takes. Items within DynamoDB's limit are far below.
 const maxEncoded = engine.MaxValueSize - 1024
 
-// maxTime bounds versions from elsewhere, so that adding to one never
-// overflows. It is in the year 6000 or so.
+// maxTime bounds times from elsewhere, so that adding to one never overflows. It
+// is in the year 6429.
 const maxTime = version.Timestamp(1) << 63
 
 // effect is what a command will do to its key.

@@ -454,8 +454,20 @@ func TestRegistry(t *testing.T) {
 	if diff := cmp.Diff([]Peer{other, peer}, reg.Peers()); diff != "" {
 		t.Errorf("after a restart (-want +got):\n%s", diff)
 	}
+}
 
-	p.Close()
+func TestRegistryDestroy(t *testing.T) {
+	e := memory(t)
+	reg := registry(t, e)
+	born := Meta{Group: 5, AppliedIndex: 10}
+	peer, err := reg.Create(3, born)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := reg.Create(1, Meta{Group: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := reg.Destroy(5, 3); err != nil {
 		t.Fatal(err)
 	}
