@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/roundtabledb/roundtable/cluster"
 	"github.com/roundtabledb/roundtable/cluster/catalog"
@@ -106,6 +107,9 @@ type progressQuery struct {
 	Remote   string `json:"remote"`
 }
 
+// progressTimeout is how long Progress waits for the slowest node.
+const progressTimeout = 3 * time.Second
+
 // Progress asks every node of the region. What a node that does not answer
 // would say is missing.
 func (r *Node) Progress(ctx context.Context, globalID, remote string) ([]sender.Status, error) {
@@ -113,13 +117,15 @@ func (r *Node) Progress(ctx context.Context, globalID, remote string) ([]sender.
 	if err != nil {
 		return nil, err
 	}
+	asking, cancel := context.WithTimeout(ctx, progressTimeout)
+	defer cancel()
 	var mu sync.Mutex
 	var all []sender.Status
 	var wg sync.WaitGroup
 	for _, id := range r.State().NodeIDs() {
 		wg.Go(func() {
 			var some []sender.Status
-			body, err := r.node.Transport().CallWait(ctx, id, transport.Control, transport.ReplicationProgress, 0, query)
+			body, err := r.node.Transport().CallWait(asking, id, transport.Control, transport.ReplicationProgress, 0, query)
 			if err != nil || json.Unmarshal(body, &some) != nil {
 				return
 			}
