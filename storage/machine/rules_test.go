@@ -186,6 +186,17 @@ func TestVersionsOnlyGrow(t *testing.T) {
 	}
 }
 
+// A clock gone mad cannot make versions overflow.
+func TestTimeIsBounded(t *testing.T) {
+	r := newRig(t)
+	r.now = ^version.Timestamp(0)
+	for i := range version.Timestamp(3) {
+		if res := r.must(put("a", "n", int(i))); res.Version.Time != maxTime+i {
+			t.Errorf("write %d has version %v", i, res.Version)
+		}
+	}
+}
+
 func TestTombstones(t *testing.T) {
 	r := newRig(t)
 	r.must(put("a", "n", 1))
