@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"time"
 
 	"github.com/roundtabledb/roundtable/cluster"
 	"github.com/roundtabledb/roundtable/cluster/group"
@@ -29,18 +30,6 @@ func (d *Dispatcher) Page(ctx context.Context, t Target, req machine.PageRequest
 	if g, ok := d.readable(t, consistent); ok {
 		return g.Machine().Page(req)
 	}
-	if g, ok := d.leading(t.Group); ok {
-		confirmed := make(chan error, 1)
-		d.host.Confirm(t.Group, func(err error) { confirmed <- err })
-		select {
-		case err := <-confirmed:
-			if err == nil {
-				return g.Machine().Page(req)
-			}
-		case <-ctx.Done():
-			return machine.Page{}, storage.Errorf(storage.Unavailable, "dispatch: %w", context.Cause(ctx))
-		}
-	}
 	c := &call{target: t, body: appendPageRequest(nil, req, consistent)}
 	d.retry(ctx, []*call{c}, make(chan *call, 1), d.page)
 	if err := c.failure(); err != nil {
@@ -63,13 +52,13 @@ func (d *Dispatcher) readable(t Target, consistent bool) (*group.Group, bool) {
 	if consistent {
 		return nil, false
 	}
-	return d.host.Group(t.Group)
+	g, ok := d.host.Group(t.Group)
+	return g, ok && g.Fresh(staleAfter)
 }
 
-func (d *Dispatcher) leading(id cluster.GroupID) (*group.Group, bool) {
-	g, ok := d.host.Group(id)
-	return g, ok && g.IsLeader()
-}
+// staleAfter is how long a peer may not have heard from its leader and still
+// answer reads that need not be consistent.
+const staleAfter = 10 * time.Second
 
 // get makes one attempt at a Get.
 func (d *Dispatcher) get(c *call, done chan<- *call) {
@@ -97,56 +86,52 @@ func (d *Dispatcher) serveGet(_ cluster.NodeID, id cluster.GroupID, body []byte,
 		reply(nil, err)
 		return
 	}
-	d.serveRead(id, consistent, reply, func(m *machine.Partition) ([]byte, error) {
+	d.admit(id, consistent, reply, func(m *machine.Partition) {
 		stored, err := m.Get(key)
 		if err != nil {
-			return nil, err
+			reply(nil, err)
+			return
 		}
-		return appendStored([]byte{replyDone}, stored), nil
+		reply(appendStored([]byte{replyDone}, stored), nil)
 	})
 }
 
-// servePage answers a Page. Pages are long, so each has its own goroutine.
+// servePage answers a Page. It reads a lot, so it does that on a goroutine of
+// its own.
 func (d *Dispatcher) servePage(_ cluster.NodeID, id cluster.GroupID, body []byte, reply transport.Reply) {
 	req, consistent, err := decodePageRequest(body)
 	if err != nil {
 		reply(nil, err)
 		return
 	}
-	d.serving.Add(1)
-	go func() {
-		defer d.serving.Done()
-		confirmed := make(chan struct{})
-		d.serveRead(id, consistent, func(body []byte, err error) {
-			reply(body, err)
-			close(confirmed)
-		}, func(m *machine.Partition) ([]byte, error) {
+	d.admit(id, consistent, reply, func(m *machine.Partition) {
+		d.serving.Go(func() {
 			page, err := m.Page(req)
 			if err != nil {
-				return nil, err
+				reply(nil, err)
+				return
 			}
-			return appendPage([]byte{replyDone}, page), nil
+			reply(appendPage([]byte{replyDone}, page), nil)
 		})
-		<-confirmed
-	}()
+	})
 }
 
-// serveRead answers with what read returns, as soon as this node's peer of a
-// group may be read.
-func (d *Dispatcher) serveRead(id cluster.GroupID, consistent bool, reply transport.Reply, read func(*machine.Partition) ([]byte, error)) {
+// admit calls read as soon as this node's peer of a group may be read. If it
+// may not, it answers why.
+func (d *Dispatcher) admit(id cluster.GroupID, consistent bool, reply transport.Reply, read func(*machine.Partition)) {
 	g, ok := d.host.Group(id)
-	if !ok {
+	switch {
+	case !ok, !consistent && !g.Fresh(staleAfter):
 		reply(notLeader(""), nil)
 		return
-	}
-	if !consistent {
-		reply(read(g.Machine()))
+	case !consistent:
+		read(g.Machine())
 		return
 	}
 	d.host.Confirm(id, func(err error) {
 		switch {
 		case err == nil:
-			reply(read(g.Machine()))
+			read(g.Machine())
 		case storage.KindOf(err) == storage.NotLeader:
 			leader, _ := g.Leader()
 			reply(notLeader(leader.Node), nil)

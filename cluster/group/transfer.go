@@ -67,6 +67,16 @@ func (g *Group) TransferLeadershipTo(ctx context.Context, to cluster.PeerID) err
 	}
 }
 
+// Campaign makes this peer campaign at once, instead of when it has missed a
+// leader for long enough. It is for a group that has just been born: its other
+// peers must be there to vote.
+func (g *Group) Campaign() error {
+	if err := g.timeoutNow(g.opts.Peer); err != nil {
+		return storage.Errorf(storage.Unavailable, "group %v: campaign: %w", g.opts.ID, err)
+	}
+	return nil
+}
+
 // timeoutNow makes a peer campaign at once, and the others vote although they
 // have a leader.
 func (g *Group) timeoutNow(target cluster.PeerID) error {

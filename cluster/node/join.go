@@ -130,6 +130,9 @@ func (n *Node) found(ctx context.Context) error {
 		}
 	}
 	n.logger.Info("founded the region", "nodes", founders)
+	if g, ok := n.host.Group(cluster.CatalogGroup); ok {
+		return g.Campaign() // all founders are there to vote
+	}
 	return nil
 }
 

@@ -273,14 +273,14 @@ func (n *Node) close() error {
 	if members := n.members.Load(); members != nil {
 		errs = append(errs, members.Close())
 	}
+	if n.transport != nil {
+		errs = append(errs, n.transport.Close())
+	}
 	if n.server != nil {
 		n.server.Stop()
 	}
 	if n.host != nil {
 		errs = append(errs, n.host.Close())
-	}
-	if n.transport != nil {
-		errs = append(errs, n.transport.Close())
 	}
 	n.tasks.Wait()
 	if n.dispatcher != nil {

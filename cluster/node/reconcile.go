@@ -14,13 +14,19 @@ import (
 // catalog gives it, besides at every change.
 const reconcileEvery = time.Second
 
+// newbornEvery is how often it does so while a group that it is to lead has no
+// leader yet.
+const newbornEvery = 20 * time.Millisecond
+
 // reconcile makes this node hold the peers that the catalog gives it, and the
 // groups that it leads have the members that the catalog gives them.
 func (n *Node) reconcile() {
+	newborn := map[cluster.GroupID]*catalog.Partition{}
 	for n.ctx.Err() == nil {
 		changed := n.catalog.Changed()
 		s := n.catalog.State()
-		n.createPeers(s)
+		n.createPeers(s, newborn)
+		n.campaign(newborn)
 		n.destroyPeers(s)
 		for _, g := range n.host.Groups() {
 			n.changeMembers(s, g)
@@ -28,12 +34,46 @@ func (n *Node) reconcile() {
 		if p, ok := s.Groups[cluster.CatalogGroup]; ok {
 			_ = n.noteCatalog(p.Peers) // an error is fatal and has been reported
 		}
-		n.await(changed, reconcileEvery)
+		if len(newborn) > 0 {
+			n.await(changed, newbornEvery)
+		} else {
+			n.await(changed, reconcileEvery)
+		}
 	}
 }
 
-// createPeers creates the peers that this node should hold and does not.
-func (n *Node) createPeers(s *catalog.State) {
+// campaign makes this node's peers lead the newborn groups that they are the
+// first peer of, as soon as the other peers are there to vote. So a new table
+// need not wait until somebody misses a leader, and leaders are spread as the
+// plan has it.
+func (n *Node) campaign(newborn map[cluster.GroupID]*catalog.Partition) {
+	for id, p := range newborn {
+		g, ok := n.host.Group(id)
+		if !ok {
+			delete(newborn, id)
+			continue
+		}
+		if _, led := g.Leader(); led || n.present(p) && g.Campaign() == nil {
+			delete(newborn, id)
+		}
+	}
+}
+
+// present reports whether all peers of a partition answer.
+func (n *Node) present(p *catalog.Partition) bool {
+	ctx, cancel := context.WithTimeout(n.ctx, 200*time.Millisecond)
+	defer cancel()
+	for _, peer := range p.Birth {
+		if _, err := n.host.Status(ctx, p.Group, peer); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// createPeers creates the peers that this node should hold and does not. It
+// adds the groups that this node is to lead first to newborn.
+func (n *Node) createPeers(s *catalog.State, newborn map[cluster.GroupID]*catalog.Partition) {
 	for id, p := range s.Groups {
 		peer, ok := p.PeerOn(n.config.ID)
 		if !ok {
@@ -44,6 +84,8 @@ func (n *Node) createPeers(s *catalog.State) {
 		}
 		if err := n.createPeer(p, peer); err != nil && n.ctx.Err() == nil {
 			n.logger.Warn("cannot create a peer, will try again", "group", id, "peer", peer, "error", err)
+		} else if err == nil && peer == p.Birth[0] {
+			newborn[id] = p
 		}
 	}
 }
