@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -87,7 +88,7 @@ func TestBatchWriteHandsBackWhatFailed(t *testing.T) {
 func TestBatchGetHandsBackWhatFailed(t *testing.T) {
 	store, handler := newRegion(t)
 	apitest.Call(t, handler, "PutItem", `{"TableName":"hash","Item":{"pk":{"S":"b"},"n":{"N":"1"}}}`)
-	store.FailGet = func(table *catalog.Table, key []byte) error {
+	store.FailGet = func(_ context.Context, table *catalog.Table, key []byte) error {
 		if keyIs(t, table, key, "b") {
 			return nil
 		}

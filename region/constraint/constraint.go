@@ -68,7 +68,7 @@ func (c *Set) AtMost(n awsjson.Int, member string, bound int64) {
 
 // Name requires a name of a table or an index, if there is one.
 func (c *Set) Name(t awsjson.Text, member string, shortest int) {
-	if !t.Set {
+	if !t.Set || IsName(t.Value) && len(t.Value) >= shortest && len(t.Value) <= MaxName {
 		return
 	}
 	value := Quoted(t.Value)

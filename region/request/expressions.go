@@ -75,6 +75,9 @@ const ProjectionExpression = "ProjectionExpression"
 // replaced, and placeholders without expressions. exprs and old name those that
 // the operation has, in the order in which DynamoDB's errors list them.
 func (x *Expressions) Check(l *Legacy, exprs, old []string) error {
+	if l.absent() && x.Names == nil && x.Values == nil {
+		return nil
+	}
 	given := named(exprs, x.given)
 	if replaced := named(old, l.given); len(given) > 0 && len(replaced) > 0 {
 		return awsjson.Validationf("Can not use both expression and non-expression parameters in the same request: "+

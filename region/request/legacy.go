@@ -47,6 +47,12 @@ func (l *Legacy) Read(r *awsjson.Reader) bool {
 	return true
 }
 
+// absent reports whether the request has none of the members.
+func (l *Legacy) absent() bool {
+	return l.Expected == nil && l.Updates == nil && l.KeyConditions == nil && l.Comparisons == nil &&
+		l.AttributesToGet == nil && !l.ConditionalOperator.Set
+}
+
 // given reports whether the request has a member, by its name.
 func (l *Legacy) given(name string) bool {
 	switch name {
@@ -158,6 +164,9 @@ var (
 
 // Require notes what the API's model says of the members and they break.
 func (l *Legacy) Require(c *constraint.Set) {
+	if l.absent() {
+		return
+	}
 	c.Enum(l.ConditionalOperator, "conditionalOperator", conditionalOperators)
 	for i := range l.Expected {
 		requireOperator(c, "expected", &l.Expected[i].Comparison, false)

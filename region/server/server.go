@@ -71,6 +71,7 @@ type Options struct {
 type Server struct {
 	api, operations *http.Server
 	serving         sync.WaitGroup
+	requests        gate
 
 	mu struct {
 		sync.Mutex
@@ -97,14 +98,14 @@ func Start(o Options) (*Server, error) {
 		operations.Handle("/", handler)
 		handler = operations
 	}
-	s.api = newHTTPServer(handler, o.Logger)
+	s.api = newHTTPServer(s.requests.guard(handler), o.Logger)
 	listener := o.API
 	if o.TLS != nil {
 		listener = tls.NewListener(listener, o.TLS)
 	}
 	s.serve("api", s.api, listener)
 	if o.Operations != nil {
-		s.operations = newHTTPServer(s.operationsHandler(o), o.Logger)
+		s.operations = newHTTPServer(s.requests.guard(s.operationsHandler(o)), o.Logger)
 		s.serve("operations", s.operations, o.Operations)
 	}
 	return s, nil
@@ -132,6 +133,7 @@ func newHandler(o Options) (*awsjson.Handler, error) {
 const (
 	headerTimeout = 10 * time.Second
 	bodyTimeout   = 60 * time.Second
+	answerTimeout = 2 * time.Minute
 	idleTimeout   = 5 * time.Minute
 	maxHeader     = 64 << 10
 )
@@ -141,6 +143,7 @@ func newHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
 		Handler:           h,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       bodyTimeout,
+		WriteTimeout:      answerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
@@ -176,6 +179,9 @@ func (s *Server) Close(ctx context.Context) error {
 	if s.operations != nil {
 		err = errors.Join(err, shutdown(ctx, s.operations))
 	}
+	// A connection that was cut off ends the context of its request; what the
+	// request was doing must have ended, too, before its store is closed.
+	s.requests.close()
 	s.serving.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()

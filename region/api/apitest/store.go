@@ -37,7 +37,7 @@ type Store struct {
 	// Fail, if set, decides the fate of a command before it is applied.
 	Fail func(t *catalog.Table, cmd *command.Command) error
 	// FailGet is Fail for reads.
-	FailGet func(t *catalog.Table, key []byte) error
+	FailGet func(ctx context.Context, t *catalog.Table, key []byte) error
 }
 
 // New makes a region that ends with the test.
@@ -156,11 +156,11 @@ func (s *Store) ExecuteAll(ctx context.Context, cmds []router.TableCommand) []ro
 }
 
 // Get reads one item.
-func (s *Store) Get(_ context.Context, t *catalog.Table, key []byte, _ bool) (item.Encoded, error) {
+func (s *Store) Get(ctx context.Context, t *catalog.Table, key []byte, _ bool) (item.Encoded, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.FailGet != nil {
-		if err := s.FailGet(t, key); err != nil {
+		if err := s.FailGet(ctx, t, key); err != nil {
 			return nil, err
 		}
 	}
