@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/roundtabledb/roundtable/cluster"
+	"github.com/roundtabledb/roundtable/cluster/group"
 	"github.com/roundtabledb/roundtable/cluster/node"
 	"github.com/roundtabledb/roundtable/region/process"
 )
@@ -37,6 +39,7 @@ type serveSettings struct {
 	maxSkew                       time.Duration
 	drainTimeout                  time.Duration
 	logLevel, logFormat           string
+	group                         group.Tuning
 }
 
 func serveCommand() *cobra.Command {
@@ -108,6 +111,18 @@ func (s *serveSettings) flags(cmd *cobra.Command) {
 	f.DurationVar(&s.drainTimeout, "drain-timeout", 20*time.Second, "how long to finish what is under way when told to stop")
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&s.logFormat, "log-format", "text", "text or json")
+	s.advanced(f)
+}
+
+// advanced adds settings for which the defaults are right, but in tests. Help
+// does not show them.
+func (s *serveSettings) advanced(f *pflag.FlagSet) {
+	f.Uint64Var(&s.group.TrailingLogs, "trailing-logs", 0, "entries of each group's log that are kept for nodes that lag (default 8192)")
+	f.Uint64Var(&s.group.SnapshotThreshold, "snapshot-threshold", 0, "entries after which a log is cut (default 2048)")
+	f.DurationVar(&s.group.SnapshotInterval, "snapshot-interval", 0, "how often logs are looked at, to cut them (default 30s)")
+	for _, name := range []string{"trailing-logs", "snapshot-threshold", "snapshot-interval"} {
+		f.Lookup(name).Hidden = true
+	}
 }
 
 // serve runs the node until ctx ends or the node fails.
@@ -198,7 +213,7 @@ func (s *serveSettings) config(logger *slog.Logger) (process.Config, error) {
 		Node: node.Config{
 			ID: cluster.NodeID(s.nodeID), Region: s.region, Zone: s.zone,
 			Dir: s.dataDir, MemoryBudget: s.memoryMB << 20,
-			Address: s.peerAdvertise, Expect: s.expect, Partitions: s.partitions,
+			Address: s.peerAdvertise, Expect: s.expect, Partitions: s.partitions, Group: s.group,
 			Gossip: &node.Gossip{
 				Bind: s.gossipListen, Advertise: s.gossipAdvertise,
 				Seeds: s.seeds, Key: []byte(s.gossipKey),
