@@ -370,3 +370,34 @@ func TestSettingsFollow(t *testing.T) {
 		})
 	})
 }
+
+// TestMutualRemovalLosesNothing lets two regions that cannot reach each other
+// give each other up, and go on writing, before they meet again.
+func TestMutualRemovalLosesNothing(t *testing.T) {
+	inWorld(t, three[:2], func(t *testing.T, w *world) {
+		w.found("amber", "birch")
+		w.write("amber", key("before", 0), "v")
+		w.converged()
+		w.wan.cut("amber", "birch", true)
+		for i, name := range three[:2] {
+			other := three[1-i]
+			w.write(name, key(name, 0), "while both were members")
+			if err := w.regions[name].coordinator().Tables().RemoveReplica(context.Background(), tableName, other); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.pass(2 * time.Minute)
+		for _, name := range three[:2] {
+			w.write(name, key(name, 1), "alone")
+			w.write(name, key("both", 0), "of "+name)
+		}
+		w.wan.cut("amber", "birch", false)
+		w.await("they find each other", func() bool {
+			return w.settled() && w.member("amber", "birch").Present && w.member("birch", "amber").Present
+		})
+		w.converged()
+		if n := len(w.regions["amber"].held()); n != 6 {
+			t.Errorf("%d items are left of 6", n)
+		}
+	})
+}

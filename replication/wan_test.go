@@ -20,9 +20,8 @@ type wan struct {
 
 // way is what lies between two regions.
 type way struct {
-	cut   bool // nothing arrives, and no connection is made
-	ends  map[*end]struct{}
-	dials int
+	cut  bool // nothing arrives, and no connection is made
+	ends map[*end]struct{}
 }
 
 func newWAN(delay time.Duration) *wan {
@@ -64,12 +63,6 @@ func (w *wan) reset(a, b string) {
 	}
 }
 
-func (w *wan) dials(a, b string) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.wayLocked(a, b).dials
-}
-
 func (w *wan) listen(address string) *listener {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -83,7 +76,6 @@ var errRefused = errors.New("wan: connection refused")
 func (w *wan) dial(ctx context.Context, from, to, address string) (net.Conn, error) {
 	w.mu.Lock()
 	y := w.wayLocked(from, to)
-	y.dials++
 	l, cut := w.listeners[address], y.cut
 	w.mu.Unlock()
 	if cut {

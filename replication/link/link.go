@@ -160,9 +160,6 @@ func (l *Link) Close() {
 	l.codec.close()
 }
 
-// Remote is the region that the link leads to.
-func (l *Link) Remote() string { return l.options.Remote }
-
 // Room reports whether a source may ship now. If not, the channel is closed
 // when that may have changed.
 func (l *Link) Room(source uint64) (bool, <-chan struct{}) { return l.lane(source).room() }
