@@ -214,7 +214,7 @@ func (h *Host) TransferAll(ctx context.Context) error {
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, 16)
 	for _, g := range h.Groups() {
-		if !g.IsLeader() {
+		if !g.IsLeader() || alone(g) {
 			continue
 		}
 		slots <- struct{}{}
@@ -230,6 +230,12 @@ func (h *Host) TransferAll(ctx context.Context) error {
 	}
 	wg.Wait()
 	return err
+}
+
+// alone reports whether a group has no other voter that could lead it.
+func alone(g *group.Group) bool {
+	members, err := g.Members()
+	return err == nil && !slices.ContainsFunc(members, func(m group.Member) bool { return m.Voter && m.Peer != g.Peer() })
 }
 
 // OnLeader registers a function that is told when a peer of this node begins

@@ -85,7 +85,9 @@ var logLevels = []struct {
 	{"[DEBUG] ", slog.LevelDebug},
 	{"[INFO] ", slog.LevelInfo},
 	{"[WARN] ", slog.LevelWarn},
-	{"[ERR] ", slog.LevelError},
+	// What memberlist calls an error is a probe or a join that failed, and the
+	// node lives with that: gossip is a hint.
+	{"[ERR] ", slog.LevelWarn},
 	{"[ERROR] ", slog.LevelError},
 }
 
