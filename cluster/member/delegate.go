@@ -88,7 +88,7 @@ var logLevels = []struct {
 	// What memberlist calls an error is a probe or a join that failed, and the
 	// node lives with that: gossip is a hint.
 	{"[ERR] ", slog.LevelWarn},
-	{"[ERROR] ", slog.LevelError},
+	{"[ERROR] ", slog.LevelWarn},
 }
 
 func (w logWriter) Write(line []byte) (int, error) {
