@@ -3,6 +3,7 @@ package raftlog_test
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -162,6 +163,9 @@ func TestReadsFromMemory(t *testing.T) {
 	// An entry in the place of one that was read must not be taken for it.
 	must(t, idle.DeleteRange(2, 2))
 	store(t, idle, entries(2, 9, 1, 100))
+	for i := range uint64(1000) {
+		store(t, busy, entries(1001+i, 1, 1, 1000))
+	}
 	if must(t, idle.GetLog(2, &e)); e.Term != 9 {
 		t.Errorf("read an entry that was deleted: %v", e)
 	}
@@ -186,6 +190,74 @@ func TestReaderKeepsData(t *testing.T) {
 	must(t, g.DeleteRange(1, 150))
 	if string(e.Data) != want {
 		t.Errorf("the data became %q", e.Data)
+	}
+	closeLog(t, l)
+}
+
+// TestMoveMeetsTruncation: while the cleaner has read an entry, and wants to
+// write it again, another takes its place.
+func TestMoveMeetsTruncation(t *testing.T) {
+	for name, inOneFrame := range map[string]bool{"before": false, "in the same frame": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { moveMeetsTruncation(t, inOneFrame) })
+		})
+	}
+}
+
+func moveMeetsTruncation(t *testing.T, inOneFrame bool) {
+	fs := memfs.NewDisk()
+	l := open(t, options(t, fs))
+	idle, busy := group(t, l, 1), group(t, l, 2)
+	store(t, idle, entries(1, 1, 20, 100))
+
+	// The cleaner stops when it reads its first entry.
+	read, sync := make(chan struct{}), make(chan struct{})
+	var reading, syncing atomic.Bool
+	fs.Intercept(func(op memfs.Op) error {
+		if op.Kind == memfs.Read && reading.CompareAndSwap(false, true) {
+			<-read
+		}
+		if op.Kind == memfs.Sync && syncing.CompareAndSwap(true, false) {
+			<-sync
+		}
+		return nil
+	})
+	index := uint64(1)
+	for ; !reading.Load(); index += 10 {
+		store(t, busy, entries(index, 1, 10, 100))
+		if index > 20 {
+			must(t, busy.DeleteRange(1, index-20))
+		}
+		synctest.Wait()
+	}
+
+	if inOneFrame { // nothing is committed until all of it waits
+		syncing.Store(true)
+		go func() { store(t, busy, entries(index, 1, 1, 10)) }()
+		synctest.Wait()
+	}
+	go func() { must(t, idle.DeleteRange(10, 20)) }()
+	synctest.Wait()
+	go func() { store(t, idle, entries(10, 7, 3, 100)) }()
+	synctest.Wait()
+	close(read)
+	synctest.Wait()
+	close(sync)
+	synctest.Wait()
+
+	if s := l.Stats(); s.Moved == 0 {
+		t.Error("nothing was moved")
+	}
+	closeLog(t, l)
+	l = open(t, options(t, fs))
+	var e raft.Log
+	for i, want := range map[uint64]uint64{9: 1, 10: 7, 12: 7} {
+		if must(t, group(t, l, 1).GetLog(i, &e)); e.Term != want {
+			t.Errorf("entry %d is of term %d, want %d", i, e.Term, want)
+		}
+	}
+	if last, _ := group(t, l, 1).LastIndex(); last != 12 {
+		t.Errorf("the last entry is %d", last)
 	}
 	closeLog(t, l)
 }

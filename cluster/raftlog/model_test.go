@@ -91,7 +91,12 @@ func (m *modelTest) run(steps int) {
 func (m *modelTest) begin(fs *memfs.FS) {
 	m.fs = fs
 	fs.Intercept(m.maybeLosePower)
-	m.log = open(m.t, m.options(fs))
+	l := open(m.t, m.options(fs))
+	m.log = l
+	m.t.Cleanup(func() {
+		fs.Intercept(nil)
+		l.Close() // still open if the test has failed
+	})
 	if d := m.mu.acked.differs(m.t, m.log); d != "" {
 		m.t.Fatalf("after opening (-want +got): %s", d)
 	}

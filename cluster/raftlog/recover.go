@@ -80,7 +80,7 @@ func (r *recovery) read(seg *segment) (begun bool, err error) {
 		}
 		return false, nil
 	}
-	if r.segments > 0 && r.suspect != nil && number != r.last+1 {
+	if r.segments > 0 && number != r.last+1 {
 		return false, r.suspect
 	}
 	if err := r.follow(seg, number); err != nil {
@@ -95,9 +95,6 @@ func (r *recovery) follow(seg *segment, number uint64) error {
 	if r.segments > 0 {
 		if len(r.unused) > 0 || seg.number != l.committer.segment.number+1 {
 			return damaged("segment %d does not follow segment %d", seg.number, l.committer.segment.number)
-		}
-		if number != r.last+1 {
-			return damaged("segment %d begins with frame %d, but the one before ends with frame %d", seg.number, number, r.last)
 		}
 	} else if len(r.unused) > 0 {
 		return r.suspect

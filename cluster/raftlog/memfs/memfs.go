@@ -5,7 +5,7 @@
 // A file system made by New keeps only what files hold. One made by NewDisk
 // also knows what would survive a loss of power, and Lose tells: writes since
 // a file's last Sync may be there or not, sector by sector, and so may the
-// names changed since the last SyncDir, in the order of the changes.
+// changes of names since the last SyncDir.
 package memfs
 
 import (
@@ -112,8 +112,9 @@ func (f *FS) Lose(random *rand.Rand) *FS {
 	defer f.mu.Unlock()
 	after := NewDisk()
 	names := maps.Clone(f.disk.names)
-	if n := len(f.disk.changes); n > 0 {
-		for _, c := range f.disk.changes[:random.IntN(n+1)] {
+	inOrder, kept := random.IntN(2) == 0, random.IntN(len(f.disk.changes)+1)
+	for i, c := range f.disk.changes {
+		if inOrder && i < kept || !inOrder && random.IntN(2) == 0 {
 			c.apply(names)
 		}
 	}
