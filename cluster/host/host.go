@@ -98,10 +98,17 @@ type Host struct {
 // slot serialises what happens to this node's peer of a group.
 type slot struct {
 	// life is held while the peer is made, started, replaced or destroyed.
-	life sync.Mutex
+	life lock
 	// install is held while a snapshot is received.
 	install sync.Mutex
 }
+
+// lock is a mutex that can be held for seconds: to wait for it is to wait in
+// the sense of testing/synctest, where time goes on meanwhile.
+type lock chan struct{}
+
+func (l lock) Lock()   { l <- struct{}{} }
+func (l lock) Unlock() { <-l }
 
 // maxSnapshots is how many snapshots a node sends, and receives, at a time.
 const maxSnapshots = 4
@@ -286,7 +293,7 @@ func (h *Host) slot(id cluster.GroupID) (*slot, error) {
 	}
 	s, ok := h.mu.slots[id]
 	if !ok {
-		s = &slot{}
+		s = &slot{life: make(lock, 1)}
 		h.mu.slots[id] = s
 	}
 	return s, nil
