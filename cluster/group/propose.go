@@ -62,8 +62,7 @@ func (g *Group) ErrNotLeader() error {
 // proposer is the state of the one goroutine that proposes for a group. It
 // follows raft's role, opens each term with an empty batch, and then keeps one
 // batch in flight: while that is committed, what arrives gathers for the next.
-// One entry for many commands beat both an entry for each and two in flight
-// (speed.md).
+// One entry for many commands beat both an entry for each, and two in flight.
 type proposer struct {
 	*Group
 	clock version.Clock

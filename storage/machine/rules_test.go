@@ -121,7 +121,7 @@ func TestConditions(t *testing.T) {
 	r.must(when(del("a"), "attribute_not_exists(pk)"))
 }
 
-// D4 of the rules: an item whose state does not change keeps its version.
+// An item whose state does not change keeps its version.
 func TestNoOpKeepsTheVersion(t *testing.T) {
 	r := newRig(t)
 	r.must(consumer(command.Register, "index", 0, ""))
