@@ -120,3 +120,32 @@ func benchmarkRaw(b *testing.B, batch int) {
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "entries/s")
 }
+
+// BenchmarkGetLog reads entries one after the other, as the leader does for
+// each follower: from memory, and from the disk for one that lags.
+func BenchmarkGetLog(b *testing.B) {
+	for name, cacheBytes := range map[string]int64{"memory": 64 << 20, "disk": 1} {
+		b.Run(name, func(b *testing.B) {
+			l, err := raftlog.Open(raftlog.Options{
+				Dir: benchmarkDir(b), Sync: true, SegmentBytes: 8 << 20, CacheBytes: cacheBytes,
+				Fatal: func(err error) { panic(err) },
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer l.Close()
+			g := group(b, l, 1)
+			const n = 10_000
+			for i := uint64(0); i < n; i += 100 {
+				store(b, g, entries(1+i, 1, 100, benchmarkEntryBytes))
+			}
+			b.ReportAllocs()
+			var e raft.Log
+			for i := 0; b.Loop(); i++ {
+				if err := g.GetLog(1+uint64(i%n), &e); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

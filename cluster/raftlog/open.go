@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/roundtabledb/roundtable/storage"
 )
 
 const (
@@ -53,8 +55,8 @@ func (l *Log) lockDir() error {
 		return diskFailed(err)
 	}
 	var err error
-	if l.lock, err = l.fs.Lock(filepath.Join(dir, lockName)); err != nil {
-		return diskFailed(err)
+	if l.lock, err = l.fs.Lock(l.path(lockName)); err != nil {
+		return &storage.Error{Op: "raftlog", Message: "the log cannot be locked", Err: err}
 	}
 	return nil
 }
