@@ -80,8 +80,12 @@ func (n *Node) open() error {
 	if n.identity, err = loadIdentity(&n.config); err != nil {
 		return err
 	}
+	state := ""
+	if !n.config.InMemory {
+		state = filepath.Join(n.config.Dir, "state")
+	}
 	n.engine, err = engine.Open(engine.Options{
-		Dir:          filepath.Join(n.config.Dir, "state"),
+		Dir:          state,
 		InMemory:     n.config.InMemory,
 		MemoryBudget: n.config.MemoryBudget,
 		Fatal:        n.config.Fatal,

@@ -2,7 +2,11 @@ package node_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -291,6 +295,38 @@ func TestADataDirectoryBelongsToOneNode(t *testing.T) {
 		r.dirs["b"] = r.dirs["a"]
 		if _, err := r.open("b", 3); err == nil || !strings.Contains(err.Error(), "belongs to node a") {
 			t.Errorf("open = %v; want a refusal that names the owner", err)
+		}
+	})
+}
+
+// TestANodeInMemoryTouchesNoDisk: a data directory is no reason to use it.
+func TestANodeInMemoryTouchesNoDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegion(t)
+		defer r.stopAll()
+		listener, err := r.net.Listen("a:7000")
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := filepath.Join(t.TempDir(), "unused")
+		n, err := node.New(node.Config{
+			ID: "a", Region: "eu", Dir: dir, InMemory: true, Listener: listener, Expect: 1,
+			Fatal: func(err error) { t.Errorf("fatal: %v", err) },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.nodes["a"] = n
+		if err := n.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r.table("a", "orders")
+		r.put("a", "orders", "k", "v")
+		if got := r.get("a", "orders", "k"); got != "v" {
+			t.Errorf("read %q", got)
+		}
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the data directory is there: %v", err)
 		}
 	})
 }
