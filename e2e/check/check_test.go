@@ -79,6 +79,50 @@ func TestConverged(t *testing.T) {
 	violated(t, "missing in the last", Converged(map[string]map[string]string{"x": {"k": "1"}, "y": {"k": "1"}, "z": {}}), true)
 }
 
+func TestVersions(t *testing.T) {
+	var v *Versions
+	zero := time.Now()
+	at := func(ms int) time.Time { return zero.Add(time.Duration(ms) * time.Millisecond) }
+	sight := func(region string, time version.Timestamp, value string, start, end int) Sight {
+		s := Sight{Region: region, Key: "k", Start: at(start), End: at(end)}
+		s.State = State{Value: value, Version: version.Version{Time: time, Region: "eu"}}
+		return s
+	}
+	wrote := func(s Sight) Sight { s.Wrote = true; return s }
+	weak := func(s Sight) Sight { s.Weak = true; return s }
+	for _, tt := range []struct {
+		name     string
+		seen     []Sight
+		violated bool
+	}{
+		{"forward", []Sight{wrote(sight("eu", 1, "a", 0, 1)), sight("eu", 1, "a", 2, 3), wrote(sight("eu", 2, "b", 4, 5))}, false},
+		{"backward", []Sight{sight("eu", 2, "b", 0, 1), sight("eu", 1, "a", 2, 3)}, true},
+		{"backward at the same time", []Sight{sight("eu", 2, "b", 0, 2), sight("eu", 1, "a", 2, 3)}, false},
+		{"behind in another region", []Sight{sight("eu", 2, "b", 0, 1), sight("us", 1, "a", 2, 3)}, false},
+		{"a weak read that is old", []Sight{sight("eu", 2, "b", 0, 1), weak(sight("eu", 1, "a", 2, 3))}, false},
+		{"a write that gets the version read before", []Sight{sight("eu", 1, "a", 0, 1), wrote(sight("eu", 1, "a", 2, 3))}, true},
+		{"one version, two states", []Sight{weak(sight("eu", 1, "a", 0, 1)), weak(sight("us", 1, "b", 0, 1))}, true},
+		{"seen before it was written", []Sight{weak(sight("us", 1, "a", 0, 1)), wrote(sight("eu", 1, "a", 2, 3))}, true},
+		{"deleted and back", []Sight{sight("eu", 1, "a", 0, 1), wrote(sight("eu", 2, "", 2, 3)), sight("eu", 1, "a", 4, 5)}, true},
+	} {
+		v = NewVersions()
+		for _, s := range tt.seen {
+			v.Saw(s)
+		}
+		violated(t, tt.name, v.Check(), tt.violated)
+	}
+}
+
+func TestOverwritten(t *testing.T) {
+	n := NewNewest()
+	for i, region := range []string{"eu", "eu", "us", "us", "us"} {
+		n.Ack("k", State{Version: version.Version{Time: version.Timestamp(i + 1), Region: region}})
+	}
+	if writes, same, other := n.Overwritten(); writes != 5 || same != 3 || other != 1 {
+		t.Errorf("Overwritten = %d, %d, %d; want 5 writes, 3 followed by their own region's, 1 by the other's", writes, same, other)
+	}
+}
+
 func TestNewest(t *testing.T) {
 	v := func(time version.Timestamp, region string) version.Version {
 		return version.Version{Time: time, Region: region}

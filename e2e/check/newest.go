@@ -16,6 +16,8 @@ import (
 type Newest struct {
 	mu    sync.Mutex
 	acked map[string]State
+	// writes is every acknowledged write, by key.
+	writes map[string][]version.Version
 	// unknown is keys with writes of which neither outcome nor version is
 	// known: their final state may be one of those.
 	unknown map[string]map[string]bool
@@ -31,6 +33,7 @@ type State struct {
 func NewNewest() *Newest {
 	return &Newest{
 		acked:   map[string]State{},
+		writes:  map[string][]version.Version{},
 		unknown: map[string]map[string]bool{},
 	}
 }
@@ -39,9 +42,30 @@ func NewNewest() *Newest {
 func (n *Newest) Ack(key string, s State) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.writes[key] = append(n.writes[key], s.Version)
 	if s.Version.Newer(n.acked[key].Version) {
 		n.acked[key] = s
 	}
+}
+
+// Overwritten counts the acknowledged writes, and those of them that were
+// followed by a newer one from the same region, or from another. The latter
+// are what "the last writer wins" costs; they are not lost, and not hidden.
+func (n *Newest) Overwritten() (writes, same, other int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, versions := range n.writes {
+		slices.SortFunc(versions, version.Version.Compare)
+		writes += len(versions)
+		for i := range len(versions) - 1 {
+			if versions[i].Region == versions[i+1].Region {
+				same++
+			} else {
+				other++
+			}
+		}
+	}
+	return writes, same, other
 }
 
 // Unknown notes a write, or deletion, whose outcome is not known.

@@ -1,0 +1,227 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/roundtabledb/roundtable/cluster"
+	"github.com/roundtabledb/roundtable/cluster/catalog"
+	"github.com/roundtabledb/roundtable/e2e/check"
+	"github.com/roundtabledb/roundtable/e2e/traffic"
+	"github.com/roundtabledb/roundtable/replication/sender"
+	"github.com/roundtabledb/roundtable/storage/item"
+	"github.com/roundtabledb/roundtable/storage/machine"
+)
+
+// Holding is what a region holds of the orders, by item.
+type Holding struct {
+	// Exact is every record, byte for byte, tombstones included, in a form that
+	// does not depend on where a region keeps it.
+	Exact map[string]string
+	// States is the same as checkers want it, Numbers those of counters.
+	States  map[string]check.State
+	Numbers map[string]int
+}
+
+// Hold reads the orders of every region.
+func (w *World) Hold(ctx context.Context) (map[string]Holding, error) {
+	all := map[string]Holding{}
+	for _, r := range w.Regions {
+		p, ok := r.Nodes[0].Up()
+		if !ok {
+			return nil, fmt.Errorf("%s is down", r.Nodes[0].host)
+		}
+		h, err := p.hold(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("scan of %s: %w", r.Name, err)
+		}
+		all[r.Name] = h
+	}
+	return all, nil
+}
+
+func (p *Process) hold(ctx context.Context) (Holding, error) {
+	h := Holding{Exact: map[string]string{}, States: map[string]check.State{}, Numbers: map[string]int{}}
+	t, ok := p.Node.Router().Table(Orders)
+	if !ok {
+		return h, errors.New("no such table")
+	}
+	for at := (machine.PageRequest{WithTombstones: true, Limit: 100}); ; {
+		page, err := p.Node.Router().Page(ctx, t, at, true)
+		if err != nil {
+			return h, err
+		}
+		for _, stored := range page.Stored {
+			if err := h.add(t, stored); err != nil {
+				return h, err
+			}
+		}
+		if !page.More {
+			return h, nil
+		}
+		at.Lo = append(slices.Clone(page.Last), 0)
+	}
+}
+
+func (h *Holding) add(t *catalog.Table, stored machine.Stored) error {
+	attributes, err := t.DecodeKey(stored.Key)
+	if err != nil {
+		return err
+	}
+	id := traffic.Key{Table: Orders, Name: attributes.Get("id").Str()}.String()
+	value, tag, err := content(stored.Item)
+	if err != nil {
+		return err
+	}
+	h.Exact[id] = fmt.Sprintf("%x %v %t %x", item.Encode(attributes), stored.Version, stored.Tombstone, []byte(stored.Item))
+	h.States[id] = check.State{Version: stored.Version, Value: tag}
+	if n, err := strconv.Atoi(value); err == nil {
+		h.Numbers[id] = n
+	}
+	return nil
+}
+
+// unshipped says what a region still has to tell another.
+func (w *World) unshipped(ctx context.Context) error {
+	members, err := w.Members()
+	if err != nil {
+		return err
+	}
+	if len(members) != len(w.Regions) {
+		return fmt.Errorf("%v are the members", members)
+	}
+	for _, r := range w.Regions {
+		p, ok := r.Nodes[0].Up()
+		if !ok {
+			return fmt.Errorf("%s is down", r.Nodes[0].host)
+		}
+		t, _ := p.Node.Router().Table(Orders)
+		for _, remote := range members {
+			if remote == r.Name {
+				continue
+			}
+			if err := r.unshippedTo(ctx, t, remote); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *Region) unshippedTo(ctx context.Context, t *catalog.Table, remote string) error {
+	joined := t.Global.Members[remote].Version
+	idle := map[uint64]sender.Status{}
+	for _, n := range r.Nodes {
+		if p, ok := n.Up(); ok {
+			for _, st := range p.Replicator.Progress(t.Global.ID, remote) {
+				idle[st.Group] = st
+			}
+		}
+	}
+	for _, p := range t.Partitions {
+		st, ok := idle[uint64(p.Group)]
+		if !ok {
+			return fmt.Errorf("%s: nobody ships %v to %s", r.Name, p.Group, remote)
+		}
+		if st.Phase != sender.Feed || st.Pending > 0 || st.Joined != joined {
+			return fmt.Errorf("%s: %v to %s: %+v", r.Name, p.Group, remote, st)
+		}
+	}
+	return ctx.Err()
+}
+
+// ComparePeers waits until the peers of each group have applied the same
+// entries, and reports those that then hold different bytes.
+func (w *World) ComparePeers(ctx context.Context) error {
+	var errs []error
+	for _, r := range w.Regions {
+		p, ok := r.Nodes[0].Up()
+		if !ok {
+			return fmt.Errorf("%s is down", r.Nodes[0].host)
+		}
+		for _, id := range slices.Sorted(maps.Keys(p.Node.Catalog().State().Groups)) {
+			if err := r.comparePeers(ctx, id); err != nil {
+				errs = append(errs, fmt.Errorf("%s, %v: %w", r.Name, id, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Region) comparePeers(ctx context.Context, id cluster.GroupID) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	var at, sums [nodesPerRegion]uint64
+	var failed error
+	even := func() bool {
+		for i, n := range r.Nodes {
+			p, ok := n.Up()
+			if !ok {
+				failed = fmt.Errorf("%s is down", n.host)
+				return false
+			}
+			g, ok := p.Node.Host().Group(id)
+			if !ok {
+				failed = fmt.Errorf("%s has no peer", n.host)
+				return false
+			}
+			if at[i], sums[i], failed = g.Machine().Hash(); failed != nil {
+				return false
+			}
+		}
+		return at[0] == at[1] && at[1] == at[2]
+	}
+	if err := r.world.Await(ctx, glance, even); err != nil {
+		if failed != nil {
+			return failed
+		}
+		return fmt.Errorf("peers do not come to the same entry, but to %v", at)
+	}
+	if sums[0] != sums[1] || sums[1] != sums[2] {
+		return &check.Violation{Promise: "peers of a group hold the same", Detail: fmt.Sprintf("at entry %d, their hashes are %x", at[0], sums)}
+	}
+	return nil
+}
+
+// checkFor is how long one history may take to be checked, in real time.
+const checkFor = 30 * time.Second
+
+// Check reports every promise that the run saw broken.
+func (rec *Record) Check() error {
+	errs := []error{rec.Err, rec.Peers}
+	if rec.Held == nil {
+		return errors.Join(append(errs, errors.New("there is nothing to check"))...)
+	}
+	exact := map[string]map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(rec.Held)) {
+		h := rec.Held[name]
+		exact[name] = h.Exact
+		errs = append(errs, rec.Newest.Check(name, h.States), rec.checkKept(name, h))
+		if err := check.Linearizable(rec.Histories[name], checkFor); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	errs = append(errs, check.Converged(exact), rec.Versions.Check())
+	return errors.Join(errs...)
+}
+
+func (rec *Record) checkKept(name string, h Holding) error {
+	if err := rec.Kept.Check(h.Numbers); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// Operations is how many operations were checked for linearizability.
+func (rec *Record) Operations() int {
+	n := 0
+	for _, h := range rec.Histories {
+		n += len(h)
+	}
+	return n
+}
