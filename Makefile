@@ -7,7 +7,7 @@ BINARY  := $(STATE)/bin/roundtable
 TESTP   ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 4 ] && echo 4 || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint race sim chaos fuzz demo compose-demo proto clean
+.PHONY: help build test lint race sim chaos bench fuzz demo compose-demo proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ sim: ## more seeds of the simulator: make sim SEEDS=2000
 chaos: build ## long fault runs against real processes: make chaos DURATION=10m
 	@e2e/clients/setup.sh
 	CHAOS_DURATION=$(or $(DURATION),10m) ROUNDTABLE_BINARY=$(CURDIR)/$(BINARY) $(GO) test -v -timeout 120m ./e2e/chaos
+
+bench: build ## speed of a region of three nodes on this machine: make bench [ARGS='--rounds 5']
+	@mkdir -p $(STATE)/bench
+	$(BINARY) bench --local 3 --dir $(STATE)/bench --json $(STATE)/bench/region.json $(ARGS)
 
 fuzz: ## fuzz every target for a while: make fuzz TIME=5m
 	@for pkg in $$($(GO) list ./...); do \

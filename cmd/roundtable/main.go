@@ -43,7 +43,7 @@ writer wins. Any AWS SDK, and the AWS CLI, is a client: change the endpoint.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	cmd.AddCommand(devCommand(), serveCommand(), demoCommand(), tourCommand(), statusCommand(), healthCommand())
+	cmd.AddCommand(devCommand(), serveCommand(), demoCommand(), tourCommand(), statusCommand(), healthCommand(), benchCommand())
 	return cmd
 }
 
