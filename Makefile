@@ -7,7 +7,7 @@ BINARY  := $(STATE)/bin/roundtable
 TESTP   ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 4 ] && echo 4 || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint race sim chaos bench fuzz demo compose-demo proto clean
+.PHONY: help build test lint race conformance sim chaos bench fuzz demo compose-demo proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ lint: ## vet and the rules of e2e/tidy
 
 race: ## the tests of the packages under the race detector
 	$(GO) test -race -p $(TESTP) -timeout 30m ./storage/... ./cluster/... ./replication/... ./region/...
+
+conformance: ## DynamoDB's behaviour, against any endpoint: make conformance [ENDPOINT=http://localhost:8000]
+	ENDPOINT=$(ENDPOINT) $(GO) test -count 1 -timeout 60m ./e2e/conformance $(ARGS)
 
 sim: ## more seeds of the simulator: make sim SEEDS=2000
 	SIM_SEEDS=$(or $(SEEDS),2000) $(GO) test -v -timeout 120m -run TestSeeds ./e2e/sim
