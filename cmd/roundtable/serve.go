@@ -29,6 +29,7 @@ type serveSettings struct {
 	gossipListen, gossipAdvertise string
 	gossipKey                     string
 	opsListen                     string
+	pprof                         bool
 	seeds                         []string
 	expect                        int
 	remotes                       []string
@@ -100,6 +101,7 @@ func (s *serveSettings) flags(cmd *cobra.Command) {
 	f.StringVar(&s.gossipAdvertise, "gossip-advertise", "", "address of gossip-listen as other nodes dial it (default: a found one)")
 	f.StringVar(&s.gossipKey, "gossip-key", "", "16, 24 or 32 bytes that encrypt the gossip")
 	f.StringVar(&s.opsListen, "ops-listen", ":8080", "where operators connect: /healthz /readyz /metrics /status; empty for nowhere")
+	f.BoolVar(&s.pprof, "pprof", false, "let operators take profiles of the process, at /debug/pprof/")
 	f.StringSliceVar(&s.seeds, "seeds", nil, "gossip addresses of other nodes of the region")
 	f.IntVar(&s.expect, "expect", 0, "how many nodes found the region (default 1 without seeds, 3 with)")
 	f.StringArrayVar(&s.remotes, "remotes", nil, "region=host:port of a node's peer address in another region; more than once")
@@ -209,6 +211,7 @@ func (s *serveSettings) config(logger *slog.Logger) (process.Config, error) {
 		Remotes:     regions,
 		MaxSkew:     s.maxSkew,
 		Credentials: s.credentials,
+		Profile:     s.pprof,
 		Logger:      logger,
 		Node: node.Config{
 			ID: cluster.NodeID(s.nodeID), Region: s.region, Zone: s.zone,

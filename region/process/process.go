@@ -42,6 +42,8 @@ type Config struct {
 	API, Operations net.Listener
 	// OperationsOnAPI serves operators where clients connect, too.
 	OperationsOnAPI bool
+	// Profile serves Go's profiles to operators.
+	Profile bool
 	// Credentials is the file of access keys. Empty lets everybody in.
 	Credentials string
 
@@ -127,6 +129,7 @@ func (p *Process) Start(ctx context.Context) error {
 		Replicas:        p.replicator.Tables(),
 		Authenticate:    p.verifier.Authenticate,
 		Telemetry:       p.telemetry,
+		Profile:         p.config.Profile,
 		Ready:           p.node.Ready,
 		Status:          func(ctx context.Context) any { return p.Status(ctx) },
 		Logger:          p.config.Logger,

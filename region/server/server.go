@@ -17,6 +17,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"sync"
 	"time"
 
@@ -59,6 +60,8 @@ type Options struct {
 	// Telemetry is the node's measurements. nil measures nothing.
 	Telemetry *telemetry.Telemetry
 
+	// Profile serves Go's profiles to operators, below /debug/pprof/.
+	Profile bool
 	// Ready says why the node should not be sent requests, nil when it should.
 	Ready func() error
 	// Status is what /status shows, as JSON. nil shows nothing.
@@ -210,6 +213,11 @@ func (s *Server) operationsHandler(o Options) *http.ServeMux {
 		}
 		_, _ = io.WriteString(w, "ok\n")
 	})
+	if o.Profile {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	}
 	if o.Telemetry != nil {
 		mux.Handle("GET /metrics", o.Telemetry.Handler())
 	}
