@@ -173,7 +173,12 @@ func (h *Host) receive(o offer, g *group.Group, installer *machine.Installer, ne
 		return nil, err
 	}
 	defer leave()
-	return h.replace(o, g, log, installer)
+	answer, err = h.replace(o, g, log, installer)
+	if err == nil {
+		h.opts.Logger.Info("a snapshot took the place of what the log no longer has",
+			"group", o.group, "index", installer.Meta().AppliedIndex)
+	}
+	return answer, err
 }
 
 // hardLog is what judge needs of a peer's log.
