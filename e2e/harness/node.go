@@ -77,7 +77,7 @@ func (n *Node) Process() *Process { return n.process }
 func (n *Node) Ready(ctx context.Context) error {
 	return Until(ctx, n.Name()+" to be ready", func(ctx context.Context) (bool, error) {
 		if !n.Running() {
-			return false, fmt.Errorf("it ended: %w\n%s", n.process.exit(), tail(n.process.Output(), shownLines))
+			return false, &GiveUp{fmt.Sprintf("it ended (%v):\n%s", n.process.exit(), tail(n.process.Output(), shownLines))}
 		}
 		_, err := n.get(ctx, "/readyz")
 		return err == nil, err

@@ -105,7 +105,7 @@ func (p *Process) inspect(t testing.TB) {
 			t.Errorf("%s: %s", p.name, word)
 		}
 	}
-	if t.Failed() {
+	if t.Failed() && !p.succeeded() {
 		t.Logf("the last of what %s printed:\n%s", p.name, tail(log, shownLines))
 	}
 }
@@ -123,6 +123,16 @@ func (p *Process) Output() string { return p.out.String() }
 
 // Done is closed when the process has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
+
+// succeeded reports whether the process has ended with code 0.
+func (p *Process) succeeded() bool {
+	select {
+	case <-p.done:
+		return p.exit() == nil
+	default:
+		return false
+	}
+}
 
 // exit is how the process ended: nil with code 0. It must have ended.
 func (p *Process) exit() error {

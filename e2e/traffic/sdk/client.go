@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/smithy-go"
@@ -56,6 +57,8 @@ func client(region, endpoint string, nodes []string, settings []func(*dynamodb.O
 		Region:       region,
 		BaseEndpoint: aws.String(endpoint),
 		Credentials:  credentials.NewStaticCredentialsProvider("anybody", "anything", ""),
+		// The usual three attempts, but without the usual 20 s between them.
+		Retryer: retry.NewStandard(func(o *retry.StandardOptions) { o.MaxBackoff = time.Second }),
 		HTTPClient: &http.Client{Transport: &http.Transport{
 			DialContext:           b.dial,
 			MaxIdleConnsPerHost:   64,

@@ -1,0 +1,196 @@
+package process
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptrace"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/roundtabledb/roundtable/e2e/fault"
+	"github.com/roundtabledb/roundtable/e2e/harness"
+	"github.com/roundtabledb/roundtable/e2e/traffic/sdk"
+)
+
+// A node that is told to stop finishes what it is doing and hands over what it
+// leads: clients that try again, as all SDKs do, notice nothing.
+func TestRollingRestart(t *testing.T) {
+	d := harness.Start(t, harness.Options{})
+	r := d.Regions[0]
+	ctx := within(t, 2*time.Minute)
+	must(t, sdk.CreateTable(ctx, sdk.Client(r), "rolling"))
+	c := sdk.StartCounters(ctx, sdk.Client(r), "rolling", "k", 6)
+	must(t, c.Progress(ctx, 5))
+	for _, n := range r.Nodes {
+		must(t, fault.Terminate(n).During(ctx, func() error { return c.Progress(ctx, 20) }))
+		must(t, c.Progress(ctx, 20))
+	}
+	c.Stop()
+	t.Log(c)
+	if c.Failed() > 0 {
+		t.Errorf("%d writes failed while nodes were drained one after the other", c.Failed())
+	}
+	must(t, c.Check(ctx, sdk.Client(r)))
+}
+
+// A leader that is stopped for longer than its followers wait is a leader no
+// more, and does not know it when it goes on. It must not answer strong reads
+// from what it has.
+func TestPausedLeader(t *testing.T) {
+	d := harness.Start(t, harness.Options{})
+	r := d.Regions[0]
+	ctx := within(t, 2*time.Minute)
+	client := sdk.Client(r)
+	must(t, sdk.CreateTable(ctx, client, "paused"))
+	history := sdk.StartRegisters(ctx, r, "paused", "history", 1, 4)
+	counters := sdk.StartCounters(ctx, client, "paused", "count", 2)
+	must(t, counters.Progress(ctx, 5))
+	for round := range 3 {
+		leader, err := r.Leader(ctx, "paused")
+		must(t, err)
+		must(t, put(ctx, client, "paused", "stale", 2*round))
+		var reads *lateReads
+		must(t, fault.Pause(leader).During(ctx, func() error {
+			if err := counters.Progress(ctx, 3); err != nil {
+				return err
+			}
+			if err := put(ctx, client, "paused", "stale", 2*round+1); err != nil {
+				return err
+			}
+			reads, err = sendReads(ctx, leader, "paused", "stale", 8)
+			return err
+		}))
+		for _, v := range reads.wait(t) {
+			if v < 2*round+1 {
+				t.Errorf("round %d: %s read %d, after %d had been written elsewhere", round, leader.Name(), v, 2*round+1)
+			}
+		}
+		must(t, counters.Progress(ctx, 3))
+	}
+	counters.Stop()
+	history.Stop()
+	t.Log(counters)
+	must(t, counters.Check(ctx, client))
+	history.Check(t)
+}
+
+func put(ctx context.Context, c *dynamodb.Client, table, key string, n int) error {
+	_, err := c.PutItem(ctx, &dynamodb.PutItemInput{TableName: &table, Item: map[string]types.AttributeValue{
+		sdk.PK: &types.AttributeValueMemberS{Value: key}, "n": &types.AttributeValueMemberN{Value: strconv.Itoa(n)},
+	}})
+	return err
+}
+
+func get(ctx context.Context, c *dynamodb.Client, table, key string) (int, error) {
+	out, err := c.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &table, Key: map[string]types.AttributeValue{sdk.PK: &types.AttributeValueMemberS{Value: key}},
+		ConsistentRead: aws.Bool(true),
+	})
+	if err != nil {
+		return 0, err
+	}
+	n, ok := out.Item["n"].(*types.AttributeValueMemberN)
+	if !ok {
+		return 0, fmt.Errorf("%s of %s has no number", key, table)
+	}
+	return strconv.Atoi(n.Value)
+}
+
+// lateReads is strong reads that a node has been sent and does not answer yet.
+type lateReads struct {
+	wg sync.WaitGroup
+
+	mu     sync.Mutex
+	values []int
+	errs   []error
+}
+
+// sendReads sends strong reads to one node and returns when they are with the
+// operating system.
+func sendReads(ctx context.Context, n *harness.Node, table, key string, count int) (*lateReads, error) {
+	l := &lateReads{}
+	sent := make(chan struct{}, 8*count)
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteRequest: func(httptrace.WroteRequestInfo) { sent <- struct{}{} },
+	})
+	for range count {
+		client := sdk.NodeClient(n)
+		l.wg.Go(func() {
+			v, err := get(traced, client, table, key)
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			if err != nil {
+				l.errs = append(l.errs, err)
+			} else {
+				l.values = append(l.values, v)
+			}
+		})
+	}
+	for range count {
+		select {
+		case <-sent:
+		case <-ctx.Done():
+			return l, context.Cause(ctx)
+		}
+	}
+	return l, nil
+}
+
+// wait returns what the reads came to. One that failed proves nothing.
+func (l *lateReads) wait(t *testing.T) []int {
+	t.Helper()
+	l.wg.Wait()
+	for _, err := range l.errs {
+		t.Logf("a late read failed: %v", err)
+	}
+	if len(l.values) == 0 {
+		t.Error("no late read was answered")
+	}
+	return l.values
+}
+
+// A node that was away for longer than the log reaches back gets the state as a
+// snapshot.
+func TestSnapshotAfterLongAbsence(t *testing.T) {
+	d := harness.Start(t, harness.Options{Args: []string{
+		"--trailing-logs", "32", "--snapshot-threshold", "16", "--snapshot-interval", "500ms", "--partitions", "1",
+	}})
+	r := d.Regions[0]
+	ctx := within(t, 2*time.Minute)
+	must(t, sdk.CreateTable(ctx, sdk.Client(r), "absent"))
+	c := sdk.StartCounters(ctx, sdk.Client(r), "absent", "k", 4)
+	must(t, c.Progress(ctx, 5))
+	absent := r.Nodes[2]
+	must(t, fault.Kill(absent).During(ctx, func() error { return c.Progress(ctx, 300) }))
+	c.Stop()
+	t.Log(c)
+	must(t, c.Check(ctx, sdk.Client(r)))
+
+	must(t, harness.Until(ctx, "the node that was absent to have caught up", func(ctx context.Context) (bool, error) {
+		s, err := r.Status(ctx)
+		if err != nil {
+			return false, err
+		}
+		applied := map[uint64]bool{}
+		for _, n := range s.Nodes {
+			for _, p := range n.Peers {
+				if p.Group == s.Tables[0].Partitions[0].Group {
+					applied[p.Applied] = true
+				}
+			}
+		}
+		return len(applied) == 1, fmt.Errorf("its peers have applied %v", applied)
+	}))
+	if !strings.Contains(absent.Process().Output(), "a snapshot took the place") {
+		t.Error("it got no snapshot: the log went back far enough")
+	}
+	// It answers for itself now, and with one other makes a quorum.
+	must(t, fault.Kill(r.Nodes[0]).During(ctx, func() error { return c.Check(ctx, sdk.NodeClient(absent)) }))
+}
