@@ -1,36 +1,45 @@
 #!/usr/bin/env bash
-# Separates a region from the others, for real: its nodes leave the network
-# between regions, and keep their own.
+# Does to a region what happens to regions, for real.
 #
-#   region.sh cut REGION     region.sh heal REGION
-#   region.sh kill REGION    kills the region's last node
-#   region.sh start REGION   starts it again
+#   region.sh cut REGION           its nodes leave the network between regions,
+#                                  and keep their own
+#   region.sh heal REGION          they are back, each at its old address
+#   region.sh kill REGION [NODE]   kills a node, c unless told otherwise
+#   region.sh start REGION [NODE]  starts it again
 set -euo pipefail
 
 usage() {
-  sed -n '2,7s/^# \{0,1\}//p' "$0" >&2
+  sed -n '4,8s/^# \{0,1\}//p' "$0" >&2
   exit 2
 }
 
-[ $# = 2 ] || usage
-case $2 in
+[ $# = 2 ] || [ $# = 3 ] || usage
+action=$1 region=$2 node=${3:-c}
+case $region in
   us-east-1) row=1 ;;
   eu-west-1) row=2 ;;
   ap-northeast-1) row=3 ;;
-  *) echo "there is no region $2: us-east-1, eu-west-1 or ap-northeast-1" >&2; exit 2 ;;
+  *) echo "there is no region $region: us-east-1, eu-west-1 or ap-northeast-1" >&2; exit 2 ;;
 esac
+project=${ROUNDTABLE_PROJECT:-roundtable}
+wan=$project-wan
 
-# A node that is connected, or disconnected, already is fine.
-cut_node() { docker network disconnect roundtable-wan "roundtable-$2-$1" 2>/dev/null || true; }
-heal_node() {
-  docker network inspect roundtable-wan --format '{{range .Containers}}{{.Name}} {{end}}' | grep -qw "roundtable-$3-$1" ||
-    docker network connect --ip "172.30.0.$row$2" roundtable-wan "roundtable-$3-$1"
+# connected tells whether a node is on the wan, or will be when it starts.
+connected() {
+  docker inspect -f '{{range $name, $_ := .NetworkSettings.Networks}}{{println $name}}{{end}}' "$1" | grep -qx "$wan"
 }
 
-case $1 in
-  cut) for n in a b c; do cut_node $n "$2"; done ;;
-  heal) heal_node a 1 "$2"; heal_node b 2 "$2"; heal_node c 3 "$2" ;;
-  kill) docker kill "roundtable-$2-c" >/dev/null ;;
-  start) docker start "roundtable-$2-c" >/dev/null ;;
+cut_node() { ! connected "$1" || docker network disconnect "$wan" "$1"; }
+
+heal_node() {
+  connected "$1" || docker network connect --ip "${ROUNDTABLE_SUBNET:-172.30}.0.$row$2" "$wan" "$1"
+}
+
+name=$project-$region
+case $action in
+  cut) for n in a b c; do cut_node "$name-$n"; done ;;
+  heal) heal_node "$name-a" 1; heal_node "$name-b" 2; heal_node "$name-c" 3 ;;
+  kill) docker kill "$name-$node" >/dev/null ;;
+  start) docker start "$name-$node" >/dev/null ;;
   *) usage ;;
 esac
