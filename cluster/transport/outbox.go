@@ -143,11 +143,21 @@ func (o *outbox) queueLocked(c *call, copies int) {
 	case o.mu.waiting:
 	case o.mu.company == nil:
 		o.mu.waiting = true
-		o.mu.company = time.AfterFunc(patience, o.signal)
+		o.mu.company = time.AfterFunc(patience, o.leaveNow)
 	default:
 		o.mu.waiting = true
 		o.mu.company.Reset(patience)
 	}
+}
+
+// leaveNow wakes the sender for patient calls that have waited long enough.
+// Whatever the sender does then, it may also just fail them, the next patient
+// call has to be waited for anew.
+func (o *outbox) leaveNow() {
+	o.mu.Lock()
+	o.mu.waiting = false
+	o.mu.Unlock()
+	o.signal()
 }
 
 // signal wakes the sender to look at the queue.
