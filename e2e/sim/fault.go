@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 )
 
@@ -196,3 +197,24 @@ func (n *Node) ready() error {
 
 // patience is how long healed regions get to become what they should be.
 const patience = 10 * time.Minute
+
+// describe notes how every peer is, and where every goroutine, for whoever has
+// to find out why something did not go on.
+func (w *World) describe() {
+	stacks := make([]byte, 64<<20)
+	w.log.add(true, string(stacks[:runtime.Stack(stacks, true)]))
+	for _, n := range w.nodes() {
+		p, ok := n.Up()
+		if !ok {
+			w.log.Notef("%s is down, or not a member of its region", n.host)
+			continue
+		}
+		for _, g := range p.Node.Host().Groups() {
+			leader, _ := g.Leader()
+			meta := g.Machine().Meta()
+			members, err := g.Configuration()
+			w.log.Notef("%s %v: leads %t, follows %v in term %d, last entry %d, applied %d, changes %d to %d, members %v %v",
+				n.host, g.ID(), g.IsLeader(), leader, g.Term(), g.LastIndex(), meta.AppliedIndex, meta.FirstSeq, meta.NextSeq, members, err)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"strings"
@@ -9,7 +10,7 @@ import (
 
 // logLevel is what is kept of what nodes log: SIM_LOG=debug keeps everything.
 func logLevel() slog.Level {
-	level := slog.LevelError
+	level := slog.LevelInfo
 	if text := os.Getenv("SIM_LOG"); text != "" {
 		_ = level.UnmarshalText([]byte(text)) // or the default
 	}
@@ -32,7 +33,7 @@ func (h *logHandler) Handle(_ context.Context, r slog.Record) error {
 		b.WriteString(" " + a.String())
 		return true
 	})
-	h.log.Notef("    %s %v: %s%s%s", h.host, r.Level, r.Message, h.attrs, b.String())
+	h.log.add(true, fmt.Sprintf("    %s %v: %s%s%s", h.host, r.Level, r.Message, h.attrs, b.String()))
 	return nil
 }
 

@@ -49,6 +49,9 @@ func Run(plan Plan, dir string, faults map[string]node.Faults) *Record {
 	rec := &Record{Plan: plan, Log: log, Histories: map[string][]check.Operation{}}
 	rec.Err = w.run(rec)
 	log.Notef("over: %v", rec.Err)
+	if rec.Err != nil || rec.Peers != nil {
+		w.describe()
+	}
 	rec.Err = errors.Join(rec.Err, w.Close(), w.Surprises())
 	rec.Virtual = w.Elapsed()
 	return rec

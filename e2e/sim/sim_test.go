@@ -3,6 +3,7 @@ package sim_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -81,18 +82,24 @@ func cpu() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Round(time.Second)
 }
 
-// explain reports a failure with all that leads back to it.
+// explain reports a failure with all that leads back to it. What the nodes
+// logged goes to a file.
 func explain(t *testing.T, rec *sim.Record, err error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "SIM_SEED=%d\n", rec.Plan.Seed)
-	for _, line := range rec.Log.Lines() {
+	for _, line := range rec.Log.Lines(false) {
 		fmt.Fprintln(&b, line)
 	}
-	fmt.Fprintf(&b, "%+v\n%d operations checked, %v virtual, %v to settle\n", rec.Tally, rec.Operations(), rec.Virtual, rec.Settling)
+	fmt.Fprintf(&b, "%+v\n%d operations checked, %v virtual, %v to settle", rec.Tally, rec.Operations(), rec.Virtual, rec.Settling)
 	t.Log(b.String())
-	if err != nil {
-		t.Error(err)
+	if err == nil {
+		return
 	}
+	name := filepath.Join(os.TempDir(), fmt.Sprintf("roundtable-sim-%d.log", rec.Plan.Seed))
+	if os.WriteFile(name, []byte(strings.Join(rec.Log.Lines(true), "\n")), 0o644) == nil {
+		t.Logf("what the nodes logged is in %s", name)
+	}
+	t.Error(err)
 }
 
 // summary adds up what many runs came to.
@@ -138,4 +145,3 @@ func (s *summary) String() string {
 		s.operations, s.sights, s.writes, s.own, s.conflicts,
 		(s.settling / runs).Round(time.Millisecond), s.slowest.Round(time.Millisecond))
 }
-

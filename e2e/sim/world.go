@@ -235,22 +235,36 @@ func (w *World) Elapsed() time.Duration { return time.Since(w.begin) }
 type Log struct {
 	begin time.Time
 	mu    sync.Mutex
-	lines []string
+	lines []line
+}
+
+type line struct {
+	text string
+	// detail is of interest only when something went wrong.
+	detail bool
 }
 
 // Notef adds a line, with the virtual time.
-func (l *Log) Notef(format string, args ...any) {
+func (l *Log) Notef(format string, args ...any) { l.add(false, fmt.Sprintf(format, args...)) }
+
+func (l *Log) add(detail bool, text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at := time.Since(l.begin).Round(time.Microsecond)
-	l.lines = append(l.lines, fmt.Sprintf("%14s  ", at)+fmt.Sprintf(format, args...))
+	l.lines = append(l.lines, line{fmt.Sprintf("%14s  %s", at, text), detail})
 }
 
-// Lines returns what was noted.
-func (l *Log) Lines() []string {
+// Lines returns what was noted, with detail also what the nodes logged.
+func (l *Log) Lines(detail bool) []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return append([]string(nil), l.lines...)
+	var lines []string
+	for _, line := range l.lines {
+		if detail || !line.detail {
+			lines = append(lines, line.text)
+		}
+	}
+	return lines
 }
 
 // FastDir makes a directory in memory where there is such a file system, and
