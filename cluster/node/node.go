@@ -50,6 +50,7 @@ type Node struct {
 	gossiped chan struct{}
 
 	describe atomic.Pointer[func() any] // see Describe
+	sizes    sizes
 
 	closing sync.Once
 	closed  error

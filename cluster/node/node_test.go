@@ -330,3 +330,46 @@ func TestANodeInMemoryTouchesNoDisk(t *testing.T) {
 		}
 	})
 }
+
+// TestTableSizeCountsPartitionsElsewhere asks each of four nodes how large a
+// table is, of which none of them holds every partition.
+func TestTableSizeCountsPartitionsElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegion(t)
+		defer r.stopAll()
+		ids := []cluster.NodeID{"a", "b", "c", "d"}
+		r.start(4, ids...)
+		r.table("a", "orders")
+		for i := range 40 {
+			r.put("a", "orders", fmt.Sprint(i), "value")
+		}
+		<-time.After(time.Second) // followers hear of the last commit with a heartbeat
+		partial := 0
+		for _, id := range ids {
+			n := r.nodes[id]
+			table, _ := n.Router().Table("orders")
+			for _, p := range table.Partitions {
+				if _, ok := n.Host().Group(p.Group); !ok {
+					partial++
+					break
+				}
+			}
+			if items, bytes := n.TableSize(table); items != 40 || bytes < 40*int64(len("idvvalue")) {
+				t.Errorf("node %s: %d items, %d bytes", id, items, bytes)
+			}
+		}
+		if partial == 0 {
+			t.Error("every node holds every partition: the test shows nothing")
+		}
+		for i := range 20 {
+			r.put("b", "orders", fmt.Sprint("more ", i), "value")
+		}
+		<-time.After(31 * time.Second)
+		for _, id := range ids {
+			table, _ := r.nodes[id].Router().Table("orders")
+			if items, _ := r.nodes[id].TableSize(table); items != 60 {
+				t.Errorf("node %s: %d items half a minute later", id, items)
+			}
+		}
+	})
+}

@@ -144,23 +144,3 @@ func (n *Node) Ready() error {
 	}
 	return nil
 }
-
-// TableSize is how many items a table has and how many bytes, as this node's
-// peers know it; partitions that it has no peer of are counted as the others
-// are on average.
-func (n *Node) TableSize(t *catalog.Table) (items, bytes int64) {
-	var here int64
-	for _, p := range t.Partitions {
-		if g, ok := n.host.Group(p.Group); ok {
-			meta := g.Machine().Meta()
-			items += meta.Items
-			bytes += meta.Bytes
-			here++
-		}
-	}
-	if here == 0 {
-		return 0, 0
-	}
-	all := int64(len(t.Partitions))
-	return items * all / here, bytes * all / here
-}
