@@ -47,6 +47,29 @@ type Table struct {
 	DeletionProtection bool              `json:"deletionProtection,omitempty"`
 	CreatedMillis      int64             `json:"createdMillis"`
 	Tags               map[string]string `json:"tags,omitempty"`
+
+	// MaxReadUnits and MaxWriteUnits are OnDemandThroughput, 0 for no maximum.
+	MaxReadUnits  int64 `json:"maxReadUnits,omitempty"`
+	MaxWriteUnits int64 `json:"maxWriteUnits,omitempty"`
+	// WarmReadUnits and WarmWriteUnits are WarmThroughput, which only grows. 0
+	// is what the billing mode alone makes of it.
+	WarmReadUnits  int64 `json:"warmReadUnits,omitempty"`
+	WarmWriteUnits int64 `json:"warmWriteUnits,omitempty"`
+	// Billing is how the billing of the table has changed.
+	Billing BillingHistory `json:"billing,omitzero"`
+}
+
+// BillingHistory is what clients see of a table's past settings of throughput.
+type BillingHistory struct {
+	// PayPerRequestMillis is when BillingMode last became PayPerRequest, 0 if it
+	// never did.
+	PayPerRequestMillis int64 `json:"payPerRequestMillis,omitempty"`
+	// IncreaseMillis and DecreaseMillis are when provisioned units were last
+	// raised and lowered. Decreases is how often they were lowered on the day,
+	// in UTC, of DecreaseMillis.
+	IncreaseMillis int64 `json:"increaseMillis,omitempty"`
+	DecreaseMillis int64 `json:"decreaseMillis,omitempty"`
+	Decreases      int64 `json:"decreases,omitempty"`
 }
 
 // hashSize is the width of the hash that begins an encoded key.

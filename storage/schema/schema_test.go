@@ -197,7 +197,7 @@ func TestValidate(t *testing.T) {
 	for want, change := range map[string]func(tb *schema.Table){
 		"": func(tb *schema.Table) {},
 		"Invalid table/index name.  Table/index names must be between 3 and 255 characters long, and may contain only the characters a-z, A-Z, 0-9, '_', '-', and '.'": func(tb *schema.Table) { tb.Name = "a b c" },
-		"Cannot have two attributes with the same name":                                   func(tb *schema.Table) { tb.Attributes = append(tb.Attributes, tb.Partition) },
+		"Attribute Name is duplicated: pk":                                                func(tb *schema.Table) { tb.Attributes = append(tb.Attributes, tb.Partition) },
 		"Invalid KeySchema: Some index key attribute have no definition":                  func(tb *schema.Table) { tb.Attributes = tb.Attributes[:1] },
 		"Both the Hash Key and the Range Key element in the KeySchema have the same name": func(tb *schema.Table) { tb.Sort = &tb.Partition },
 		invalid + "Some index key attributes are not defined in AttributeDefinitions. Keys: [pk, sk], AttributeDefinitions: [pk, other]": func(tb *schema.Table) {

@@ -108,7 +108,7 @@ func (t *Table) validateAttributes() error {
 	}
 	for i, a := range t.Attributes {
 		if slices.ContainsFunc(t.Attributes[:i], a.sameName) {
-			return storage.Validationf("Cannot have two attributes with the same name")
+			return storage.Validationf("Attribute Name is duplicated: %s", a.Name)
 		}
 	}
 	if len(keys) > len(t.Attributes) {
