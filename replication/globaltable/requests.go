@@ -90,6 +90,9 @@ func (m *Manager) Leave(ctx context.Context, table string) (bool, error) {
 		if t.Status != catalog.Active {
 			return inUse()
 		}
+		if t.DeletionProtection {
+			return storage.Validationf("Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.")
+		}
 		t.Global.Members[m.options.Self] = removed(t.Global, m.options.Self, m.options.Now().UnixMilli())
 		t.Status = catalog.Updating
 		left = true
