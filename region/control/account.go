@@ -7,9 +7,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"github.com/roundtabledb/roundtable/cluster/catalog"
 	"github.com/roundtabledb/roundtable/region/awsjson"
-	"github.com/roundtabledb/roundtable/region/constraint"
-	"github.com/roundtabledb/roundtable/storage"
 )
 
 // describeEndpoints sends clients to where they are: the host that they called.
@@ -30,8 +29,12 @@ func (a *Control) describeLimits(context.Context, *dynamodb.DescribeLimitsInput)
 }
 
 func (a *Control) describeTimeToLive(_ context.Context, in *dynamodb.DescribeTimeToLiveInput) (*dynamodb.DescribeTimeToLiveOutput, error) {
-	if _, err := a.tableOf(in.TableName); err != nil {
+	t, err := a.tableOf(in.TableName)
+	if err != nil {
 		return nil, err
+	}
+	if t.Status == catalog.Creating || t.Status == catalog.Deleting {
+		return nil, awsjson.Validationf("Cannot describe time to live while table is in %s state: Current table state is %[1]s", t.Status)
 	}
 	return &dynamodb.DescribeTimeToLiveOutput{
 		TimeToLiveDescription: &types.TimeToLiveDescription{TimeToLiveStatus: types.TimeToLiveStatusDisabled},
@@ -39,11 +42,12 @@ func (a *Control) describeTimeToLive(_ context.Context, in *dynamodb.DescribeTim
 }
 
 func (a *Control) describeContinuousBackups(_ context.Context, in *dynamodb.DescribeContinuousBackupsInput) (*dynamodb.DescribeContinuousBackupsOutput, error) {
-	if _, err := a.tableOf(in.TableName); err != nil {
-		if storage.KindOf(err) == storage.ResourceNotFound {
-			err = awsjson.NewException("TableNotFoundException", "Table not found: %s", constraint.TableName(*in.TableName))
-		}
+	name, err := a.tableName(in.TableName)
+	if err != nil {
 		return nil, err
+	}
+	if _, ok := a.tables.Table(name); !ok {
+		return nil, awsjson.NewException("TableNotFoundException", "Table not found: %s", name)
 	}
 	return &dynamodb.DescribeContinuousBackupsOutput{
 		ContinuousBackupsDescription: &types.ContinuousBackupsDescription{

@@ -14,6 +14,7 @@ import (
 
 	"github.com/roundtabledb/roundtable/cluster/catalog"
 	"github.com/roundtabledb/roundtable/region/awsjson"
+	"github.com/roundtabledb/roundtable/region/constraint"
 	"github.com/roundtabledb/roundtable/storage/schema"
 )
 
@@ -34,12 +35,16 @@ type Tables interface {
 	UpdateTable(ctx context.Context, name string, change func(*catalog.Table) error) (*catalog.Table, error)
 }
 
-// Replicas spreads tables over regions: it knows the regions. Both methods
+// Replicas spreads tables over regions: it knows the regions. Its methods
 // return when the change is decided, not when it is carried out. Their errors
 // are storage.Errors with DynamoDB's texts.
 type Replicas interface {
 	AddReplica(ctx context.Context, table, region string) error
 	RemoveReplica(ctx context.Context, table, region string) error
+	// Leave begins to delete this region's replica of a table, and tells the
+	// other regions. It is false, and does nothing, where the table has no other
+	// replica.
+	Leave(ctx context.Context, table string) (bool, error)
 }
 
 // Options say what a Control works on.
@@ -48,10 +53,13 @@ type Options struct {
 	Region string
 	// Account is the account number in ARNs. Empty means 000000000000.
 	Account string
+	// AnyHome takes ARNs of any region and account for this region's: where
+	// nobody checks for which region requests are signed, any will do.
+	AnyHome bool
 	// Tables is the region's tables.
 	Tables Tables
-	// TableSize is about how many items a table has and how many bytes; it may
-	// be hours old. nil means that nobody counts.
+	// TableSize is how many items a table has and how many bytes; it may be a
+	// minute old. nil means that nobody counts.
 	TableSize func(t *catalog.Table) (items, bytes int64)
 	// Replicas spreads tables over regions. nil means that there is one region
 	// only.
@@ -61,6 +69,7 @@ type Options struct {
 // Control carries out the operations. It is safe for concurrent use.
 type Control struct {
 	region, account string
+	home            constraint.Home
 	tables          Tables
 	tableSize       func(t *catalog.Table) (items, bytes int64)
 	replicas        Replicas
@@ -74,6 +83,9 @@ func New(o Options) *Control {
 	}
 	if a.account == "" {
 		a.account = "000000000000"
+	}
+	if !o.AnyHome {
+		a.home = constraint.Home{Region: a.region, Account: a.account}
 	}
 	if a.tableSize == nil {
 		a.tableSize = func(*catalog.Table) (int64, int64) { return 0, 0 }

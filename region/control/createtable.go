@@ -1,8 +1,10 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -22,19 +24,22 @@ var (
 	tableClasses   = []string{"STANDARD", "STANDARD_INFREQUENT_ACCESS"}
 	keyTypes       = []string{"HASH", "RANGE"}
 	attributeTypes = []string{"B", "N", "S"}
+
+	streamViewTypes = []string{"OLD_IMAGE", "KEYS_ONLY", "NEW_AND_OLD_IMAGES", "NEW_IMAGE"}
 )
 
-// maxThroughput is the greatest number of capacity units that DynamoDB reads.
-const maxThroughput = 1_000_000_000_000
-
 func (a *Control) createTable(ctx context.Context, in *dynamodb.CreateTableInput) (*dynamodb.CreateTableOutput, error) {
+	name, err := a.tableName(in.TableName)
+	if err != nil {
+		return nil, err
+	}
 	if err := checkCreateTable(in); err != nil {
 		return nil, err
 	}
 	if err := checkSupported(in); err != nil {
 		return nil, err
 	}
-	table, err := newTable(in)
+	table, err := newTable(name, in)
 	if err != nil {
 		return nil, err
 	}
@@ -48,17 +53,15 @@ func (a *Control) createTable(ctx context.Context, in *dynamodb.CreateTableInput
 	if err != nil {
 		return nil, err
 	}
-	return &dynamodb.CreateTableOutput{TableDescription: a.describe(created)}, nil
-}
-
-// newTableName checks the name of a table that is to be made.
-func newTableName(name *string) error {
-	if name == nil {
-		return awsjson.Validationf("The parameter 'TableName' is required but was not present in the request")
+	d := a.describe(created)
+	// The answer says less than DescribeTable will.
+	if in.WarmThroughput == nil {
+		d.WarmThroughput = nil
 	}
-	var c constraint.Set
-	c.Name(text(name), "tableName", 3)
-	return c.Err()
+	if d.BillingModeSummary != nil {
+		d.BillingModeSummary.LastUpdateToPayPerRequestDateTime = nil
+	}
+	return &dynamodb.CreateTableOutput{TableDescription: d}, nil
 }
 
 // text is a member of an SDK struct as the wire has it.
@@ -80,23 +83,44 @@ func integer(n *int64) awsjson.Int {
 
 // checkCreateTable is what DynamoDB checks first.
 func checkCreateTable(in *dynamodb.CreateTableInput) error {
-	if err := newTableName(in.TableName); err != nil {
-		return err
-	}
 	var c constraint.Set
 	c.Enum(enumText(in.BillingMode), "billingMode", billingModes)
-	c.Enum(enumText(in.TableClass), "tableClass", tableClasses)
 	requireThroughput(&c, in.ProvisionedThroughput)
 	requireKeySchema(&c, in.KeySchema)
 	c.Present(in.AttributeDefinitions != nil, "attributeDefinitions")
-	for i, d := range in.AttributeDefinitions {
+	requireDefinitions(&c, in.AttributeDefinitions)
+	if s := in.StreamSpecification; s != nil {
+		requireStream(&c, s)
+	}
+	if err := c.Err(); err != nil {
+		return err
+	}
+	if err := checkTableClass(in.TableClass); err != nil {
+		return err
+	}
+	return checkTags(in.Tags)
+}
+
+// checkTableClass checks an enumeration that has a text of its own.
+func checkTableClass(class types.TableClass) error {
+	if class != "" && !slices.Contains(tableClasses, string(class)) {
+		return awsjson.Validationf("Invalid table-class parameter provided. Please try again with a valid table-class value: [%s].", strings.Join(tableClasses, ", "))
+	}
+	return nil
+}
+
+func requireDefinitions(c *constraint.Set, defs []types.AttributeDefinition) {
+	for i, d := range defs {
 		at := fmt.Sprintf("attributeDefinitions.%d.member.", i+1)
 		c.Present(d.AttributeName != nil, at+"attributeName")
 		c.Present(d.AttributeType != "", at+"attributeType")
 		c.Enum(enumText(d.AttributeType), at+"attributeType", attributeTypes)
 	}
-	requireTags(&c, in.Tags)
-	return c.Err()
+}
+
+func requireStream(c *constraint.Set, s *types.StreamSpecification) {
+	c.Present(s.StreamEnabled != nil, "streamSpecification.streamEnabled")
+	c.Enum(enumText(s.StreamViewType), "streamSpecification.streamViewType", streamViewTypes)
 }
 
 // requireThroughput requires both units of a ProvisionedThroughput, if there is one.
@@ -130,22 +154,6 @@ func requireKeySchema(c *constraint.Set, keys []types.KeySchemaElement) {
 	}
 }
 
-// requireTags requires names of 1 to 128 and values of up to 256 letters.
-func requireTags(c *constraint.Set, tags []types.Tag) {
-	for i, t := range tags {
-		at := fmt.Sprintf("tags.%d.member.", i+1)
-		c.Present(t.Key != nil, at+"key")
-		c.Present(t.Value != nil, at+"value")
-		if t.Key != nil {
-			c.Require(len(*t.Key) >= 1, at+"key", constraint.Quoted(*t.Key), "Member must have length greater than or equal to 1")
-			c.Require(len(*t.Key) <= 128, at+"key", constraint.Quoted(*t.Key), "Member must have length less than or equal to 128")
-		}
-		if t.Value != nil {
-			c.Require(len(*t.Value) <= 256, at+"value", constraint.Quoted(*t.Value), "Member must have length less than or equal to 256")
-		}
-	}
-}
-
 // notYet is what the API promises and Roundtable does not have yet. Clients are
 // told, rather than given a table that lacks what they asked for.
 func notYet(member string) error {
@@ -153,43 +161,68 @@ func notYet(member string) error {
 }
 
 func checkSupported(in *dynamodb.CreateTableInput) error {
+	if s := in.StreamSpecification; s != nil {
+		switch {
+		case !*s.StreamEnabled && s.StreamViewType != "":
+			return awsjson.Validationf("One or more parameter values were invalid: Table is being created with a stream disabled, UpdateViewType should not be specified")
+		case *s.StreamEnabled && s.StreamViewType == "":
+			return awsjson.Validationf("One or more parameter values were invalid: Table is being created with a stream enabled, UpdateViewType is required")
+		}
+	}
+	if err := checkEncryption(in.SSESpecification); err != nil {
+		return err
+	}
 	for _, m := range []member{
 		{"LocalSecondaryIndexes", len(in.LocalSecondaryIndexes) > 0},
 		{"GlobalSecondaryIndexes", len(in.GlobalSecondaryIndexes) > 0},
 		{"VectorIndexes", len(in.VectorIndexes) > 0},
-		{"StreamSpecification", in.StreamSpecification != nil && aws.ToBool(in.StreamSpecification.StreamEnabled)},
-		{"SSESpecification", in.SSESpecification != nil && aws.ToBool(in.SSESpecification.Enabled)},
+		{"StreamSpecification", in.StreamSpecification != nil && *in.StreamSpecification.StreamEnabled},
 		{"ResourcePolicy", in.ResourcePolicy != nil},
-		{"OnDemandThroughput", in.OnDemandThroughput != nil},
-		{"WarmThroughput", in.WarmThroughput != nil},
 		{"GlobalTableSourceArn", in.GlobalTableSourceArn != nil},
 	} {
 		if m.set {
 			return notYet(m.name)
 		}
 	}
+	switch {
+	case in.LocalSecondaryIndexes != nil:
+		return awsjson.Validationf("One or more parameter values were invalid: List of LocalSecondaryIndexes is empty")
+	case in.GlobalSecondaryIndexes != nil:
+		return awsjson.Validationf("One or more parameter values were invalid: List of GlobalSecondaryIndexes is empty")
+	}
+	return nil
+}
+
+// checkEncryption refuses what would be no more than a promise: tables are not
+// encrypted with a key of the key management service.
+func checkEncryption(s *types.SSESpecification) error {
+	switch {
+	case s == nil:
+		return nil
+	case s.KMSMasterKeyId != nil && *s.KMSMasterKeyId == "":
+		return awsjson.Validationf("1 validation error detected: Value '' at 'sSESpecification.kMSMasterKeyId' failed to satisfy constraint: Member must have length greater than or equal to 1")
+	case aws.ToBool(s.Enabled):
+		return notYet("SSESpecification.Enabled")
+	case s.Enabled != nil && s.SSEType != "":
+		return awsjson.Validationf(invalid + "SSEType can not be specified if Enabled is false")
+	case s.Enabled != nil && s.KMSMasterKeyId != nil:
+		return awsjson.Validationf(invalid + "KMSMasterKeyId can not be specified if Enabled is false")
+	case s.SSEType != "" || s.KMSMasterKeyId != nil:
+		return notYet("SSESpecification")
+	}
 	return nil
 }
 
 // newTable is the table that a request describes.
-func newTable(in *dynamodb.CreateTableInput) (*schema.Table, error) {
+func newTable(name string, in *dynamodb.CreateTableInput) (*schema.Table, error) {
 	t := &schema.Table{
-		Name:               *in.TableName,
-		BillingMode:        schema.Provisioned,
+		Name:               name,
+		BillingMode:        cmp.Or(string(in.BillingMode), schema.Provisioned),
 		TableClass:         string(in.TableClass),
 		DeletionProtection: aws.ToBool(in.DeletionProtectionEnabled),
 	}
-	if in.BillingMode != "" {
-		t.BillingMode = string(in.BillingMode)
-	}
-	if p := in.ProvisionedThroughput; p != nil {
-		if err := checkBounds(p); err != nil {
-			return nil, err
-		}
-		t.ReadUnits, t.WriteUnits = *p.ReadCapacityUnits, *p.WriteCapacityUnits
-	}
-	if len(in.Tags) > maxTags {
-		return nil, tooManyTags()
+	if err := setThroughput(t, in); err != nil {
+		return nil, err
 	}
 	if len(in.Tags) > 0 {
 		t.Tags = make(map[string]string, len(in.Tags))
@@ -200,37 +233,31 @@ func newTable(in *dynamodb.CreateTableInput) (*schema.Table, error) {
 	return t, setKeys(t, in)
 }
 
-func checkBounds(p *types.ProvisionedThroughput) error {
-	if n := *p.ReadCapacityUnits; n > maxThroughput {
-		return awsjson.Validationf("Given value %d for ReadCapacityUnits is out of bounds", n)
-	}
-	if n := *p.WriteCapacityUnits; n > maxThroughput {
-		return awsjson.Validationf("Given value %d for WriteCapacityUnits is out of bounds", n)
-	}
-	return nil
-}
-
 // setKeys gives t the key attributes of a request, as far as they are defined.
 func setKeys(t *schema.Table, in *dynamodb.CreateTableInput) error {
 	kinds := map[string]item.Kind{}
 	for _, d := range in.AttributeDefinitions {
 		attr := schema.KeyAttribute{Name: *d.AttributeName, Kind: item.ParseKind(string(d.AttributeType))}
+		if _, twice := kinds[attr.Name]; twice {
+			return awsjson.Validationf("Attribute Name is duplicated: %s", attr.Name)
+		}
 		kinds[attr.Name] = attr.Kind
 		t.Attributes = append(t.Attributes, attr)
 	}
 	keys := in.KeySchema
+	if len(keys) > len(t.Attributes) {
+		return awsjson.Validationf("Invalid KeySchema: Some index key attribute have no definition")
+	}
 	for _, k := range keys {
 		if _, ok := kinds[*k.AttributeName]; !ok {
 			return undefinedKey(in)
 		}
 	}
 	switch {
-	case len(keys) == 2 && *keys[0].AttributeName == *keys[1].AttributeName && len(t.Attributes) == 1:
-		return undefinedKey(in)
-	case keys[0].KeyType != types.KeyTypeHash:
-		return awsjson.Validationf("Invalid KeySchema: The first KeySchemaElement is not a HASH key type")
 	case len(keys) == 2 && *keys[0].AttributeName == *keys[1].AttributeName:
 		return awsjson.Validationf("Both the Hash Key and the Range Key element in the KeySchema have the same name")
+	case keys[0].KeyType != types.KeyTypeHash:
+		return awsjson.Validationf("Invalid KeySchema: The first KeySchemaElement is not a HASH key type")
 	case len(keys) == 2 && keys[1].KeyType != types.KeyTypeRange:
 		return awsjson.Validationf("Invalid KeySchema: The second KeySchemaElement is not a RANGE key type")
 	}
@@ -242,13 +269,13 @@ func setKeys(t *schema.Table, in *dynamodb.CreateTableInput) error {
 }
 
 func undefinedKey(in *dynamodb.CreateTableInput) error {
-	if len(in.KeySchema) == 2 {
-		return awsjson.Validationf("Invalid KeySchema: Some index key attribute have no definition")
+	var keys, defined []string
+	for _, k := range in.KeySchema {
+		keys = append(keys, *k.AttributeName)
 	}
-	var defined []string
 	for _, d := range in.AttributeDefinitions {
 		defined = append(defined, *d.AttributeName)
 	}
 	return awsjson.Validationf("One or more parameter values were invalid: Some index key attributes are not defined in AttributeDefinitions. "+
-		"Keys: [%s], AttributeDefinitions: [%s]", *in.KeySchema[0].AttributeName, strings.Join(defined, ", "))
+		"Keys: [%s], AttributeDefinitions: [%s]", strings.Join(keys, ", "), strings.Join(defined, ", "))
 }

@@ -12,13 +12,6 @@ import (
 	"github.com/roundtabledb/roundtable/storage/schema"
 )
 
-// What a new on-demand table takes at once, by DynamoDB's documentation. It is
-// reported since clients wait for it; nothing here is throttled.
-const (
-	warmReadUnits  = 12_000
-	warmWriteUnits = 4_000
-)
-
 // globalTableVersion is the version of global tables that the API shows.
 const globalTableVersion = "2019.11.21"
 
@@ -34,25 +27,27 @@ func (a *Control) describe(t *catalog.Table) *types.TableDescription {
 		DeletionProtectionEnabled: aws.Bool(t.DeletionProtection),
 		ItemCount:                 aws.Int64(items),
 		TableSizeBytes:            aws.Int64(bytes),
-		ProvisionedThroughput: &types.ProvisionedThroughputDescription{
-			NumberOfDecreasesToday: aws.Int64(0),
-			ReadCapacityUnits:      aws.Int64(t.ReadUnits),
-			WriteCapacityUnits:     aws.Int64(t.WriteUnits),
-		},
-		WarmThroughput: warmThroughput(&t.Table),
+	}
+	if a.leaving(t) {
+		d.TableStatus = types.TableStatusDeleting
 	}
 	describeKeys(d, &t.Table)
-	if t.BillingMode == schema.PayPerRequest {
-		d.BillingModeSummary = &types.BillingModeSummary{
-			BillingMode:                       types.BillingModePayPerRequest,
-			LastUpdateToPayPerRequestDateTime: d.CreationDateTime,
-		}
-	}
+	describeThroughput(d, &t.Table)
 	if t.TableClass != "" {
 		d.TableClassSummary = &types.TableClassSummary{TableClass: types.TableClass(t.TableClass)}
 	}
 	a.describeReplicas(d, t)
 	return d
+}
+
+// leaving reports whether this region's replica of a table is being deleted:
+// the other regions are told first.
+func (a *Control) leaving(t *catalog.Table) bool {
+	if t.Global == nil {
+		return false
+	}
+	self, known := t.Global.Members[a.region]
+	return known && !self.Present
 }
 
 func describeKeys(d *types.TableDescription, t *schema.Table) {
@@ -68,16 +63,41 @@ func describeKeys(d *types.TableDescription, t *schema.Table) {
 	}
 }
 
-func warmThroughput(t *schema.Table) *types.TableWarmThroughputDescription {
-	read, write := t.ReadUnits, t.WriteUnits
-	if t.BillingMode == schema.PayPerRequest {
-		read, write = warmReadUnits, warmWriteUnits
+func describeThroughput(d *types.TableDescription, t *schema.Table) {
+	d.ProvisionedThroughput = &types.ProvisionedThroughputDescription{
+		LastIncreaseDateTime:   moment(t.Billing.IncreaseMillis),
+		LastDecreaseDateTime:   moment(t.Billing.DecreaseMillis),
+		NumberOfDecreasesToday: aws.Int64(decreasesToday(t, time.Now())),
+		ReadCapacityUnits:      aws.Int64(t.ReadUnits),
+		WriteCapacityUnits:     aws.Int64(t.WriteUnits),
 	}
-	return &types.TableWarmThroughputDescription{
-		ReadUnitsPerSecond:  aws.Int64(read),
-		WriteUnitsPerSecond: aws.Int64(write),
-		Status:              types.TableStatusActive,
+	reads, writes := warm(t)
+	d.WarmThroughput = &types.TableWarmThroughputDescription{
+		ReadUnitsPerSecond: aws.Int64(reads), WriteUnitsPerSecond: aws.Int64(writes), Status: types.TableStatusActive,
 	}
+	if t.BillingMode == schema.PayPerRequest && (t.MaxReadUnits != 0 || t.MaxWriteUnits != 0) {
+		d.OnDemandThroughput = &types.OnDemandThroughput{
+			MaxReadRequestUnits: orUnits(nil, t.MaxReadUnits), MaxWriteRequestUnits: orUnits(nil, t.MaxWriteUnits),
+		}
+	}
+	since := t.Billing.PayPerRequestMillis
+	if t.BillingMode == schema.PayPerRequest && since == 0 {
+		since = t.CreatedMillis
+	}
+	// A table that was never on-demand shows nothing of its billing.
+	if since != 0 {
+		d.BillingModeSummary = &types.BillingModeSummary{
+			BillingMode: types.BillingMode(t.BillingMode), LastUpdateToPayPerRequestDateTime: moment(since),
+		}
+	}
+}
+
+// moment is a time as answers have it, nil for none.
+func moment(millis int64) *time.Time {
+	if millis == 0 {
+		return nil
+	}
+	return aws.Time(time.UnixMilli(millis))
 }
 
 // describeReplicas shows the other regions of a global table. Without any, the

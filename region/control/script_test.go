@@ -26,6 +26,18 @@ func (r regions) RemoveReplica(ctx context.Context, table, region string) error 
 	return r.set(ctx, table, region, catalog.Member{})
 }
 
+// Leave marks this region as gone. In production the table follows, once the
+// other regions know.
+func (r regions) Leave(ctx context.Context, table string) (bool, error) {
+	t, _ := r.store.Table(table)
+	for region, m := range t.Global.Members {
+		if region != apitest.Region && m.Present {
+			return true, r.set(ctx, table, apitest.Region, catalog.Member{Status: "DELETING"})
+		}
+	}
+	return false, nil
+}
+
 func (r regions) set(ctx context.Context, table, region string, m catalog.Member) error {
 	_, err := r.store.UpdateTable(ctx, table, func(t *catalog.Table) error {
 		g := t.Global.Clone()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/roundtabledb/roundtable/cluster/catalog"
 	"github.com/roundtabledb/roundtable/region/awsjson"
@@ -20,17 +21,23 @@ const maxTableNames = 100
 
 // tableOf finds the table that an operation on tables names.
 func (a *Control) tableOf(name *string) (*catalog.Table, error) {
-	if name == nil {
-		return nil, awsjson.Validationf("The parameter 'TableName' is required but was not present in the request")
-	}
-	if err := constraint.CheckTableName(text(name)); err != nil {
+	n, err := a.tableName(name)
+	if err != nil {
 		return nil, err
 	}
-	t, ok := a.tables.Table(constraint.TableName(*name))
+	t, ok := a.tables.Table(n)
 	if !ok {
-		return nil, tableNotFound(constraint.TableName(*name))
+		return nil, tableNotFound(n)
 	}
 	return t, nil
+}
+
+// tableName is the name that a TableName says, which may be an ARN.
+func (a *Control) tableName(name *string) (string, error) {
+	if name == nil {
+		return "", awsjson.Validationf("The parameter 'TableName' is required but was not present in the request")
+	}
+	return a.home.Table(text(name), "tableName")
 }
 
 func tableNotFound(name string) error {
@@ -79,22 +86,60 @@ func (a *Control) deleteTable(ctx context.Context, in *dynamodb.DeleteTableInput
 	if err != nil {
 		return nil, err
 	}
-	// What is decided on is the record that is changed, not the one this node
-	// happened to have: a table's protection must hold at once.
-	t, err = a.tables.UpdateTable(ctx, t.Name, func(t *catalog.Table) error {
-		if err := idle(t); err != nil {
-			return err
+	if t, err = a.remove(ctx, t); err != nil {
+		return nil, err
+	}
+	d := a.describe(t)
+	d.TableStatus = types.TableStatusDeleting
+	return &dynamodb.DeleteTableOutput{TableDescription: d}, nil
+}
+
+// remove begins to delete a table: a replica of a global table takes its leave
+// of the others first, and is deleted once they know. What is decided on is the
+// record that is changed, not the one this node happened to have: a table's
+// protection must hold at once.
+func (a *Control) remove(ctx context.Context, t *catalog.Table) (*catalog.Table, error) {
+	if err := deletable(t); err != nil {
+		return nil, err
+	}
+	if a.replicas != nil && t.Global != nil {
+		left, err := a.replicas.Leave(ctx, t.Name)
+		if err != nil {
+			return nil, err
 		}
-		if t.DeletionProtection {
-			return awsjson.Validationf("Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.")
+		if left {
+			if now, ok := a.tables.Table(t.Name); ok && now.ID == t.ID {
+				t = now
+			}
+			return t, nil
+		}
+	}
+	return a.tables.UpdateTable(ctx, t.Name, func(t *catalog.Table) error {
+		if err := deletable(t); err != nil {
+			return err
 		}
 		t.Status = catalog.Deleting
 		return nil
 	})
-	if err != nil {
-		return nil, err
+}
+
+// deletable refuses to delete a table that is being changed, or protected.
+func deletable(t *catalog.Table) error {
+	if err := idle(t); err != nil {
+		return err
 	}
-	return &dynamodb.DeleteTableOutput{TableDescription: a.describe(t)}, nil
+	if t.DeletionProtection {
+		return awsjson.Validationf("Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.")
+	}
+	return nil
+}
+
+// alive refuses to change a table that goes away.
+func alive(t *catalog.Table) error {
+	if t.Status == catalog.Deleting {
+		return idle(t)
+	}
+	return nil
 }
 
 // idle refuses to change a table that is being changed.

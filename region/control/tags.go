@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -16,31 +18,106 @@ import (
 	"github.com/roundtabledb/roundtable/storage"
 )
 
-// maxTags is how many tags a table may have.
-const maxTags = 50
+// Limits of tags, in letters.
+const (
+	maxTags     = 50
+	maxTagKey   = 128
+	maxTagValue = 256
+)
 
 func tooManyTags() error {
-	return awsjson.Validationf("One or more parameter values were invalid: Too many tags: a table has at most %d", maxTags)
+	return awsjson.Validationf("Number of Tags exceed the current limit for the provided ResourceArn")
+}
+
+// checkTags checks tags to be set; the texts are the service's own.
+func checkTags(tags []types.Tag) error {
+	seen := map[string]bool{}
+	for _, t := range tags {
+		if err := checkTagKey(t.Key); err != nil {
+			return err
+		}
+		if t.Value == nil || !isTagText(*t.Value, 0, maxTagValue) {
+			return awsjson.Validationf("The Tag Value provided is invalid, Value: %s", orNull(t.Value))
+		}
+		if seen[*t.Key] {
+			return awsjson.Validationf("Duplicate Tag Keys provided as input: Duplicate Tag Key found %s", *t.Key)
+		}
+		seen[*t.Key] = true
+	}
+	if len(tags) > maxTags {
+		return tooManyTags()
+	}
+	return nil
+}
+
+func checkTagKey(key *string) error {
+	if key == nil || !isTagText(*key, 1, maxTagKey) {
+		return awsjson.Validationf("The Tag Key provided is invalid, Key: %s", orNull(key))
+	}
+	if len(*key) >= 4 && strings.EqualFold((*key)[:4], "aws:") {
+		return awsjson.Validationf("Tag Key cannot be prefixed with aws:, Key: %s", *key)
+	}
+	return nil
+}
+
+func orNull(s *string) string {
+	if s == nil {
+		return "null"
+	}
+	return *s
+}
+
+// isTagText reports whether s has the letters that AWS takes in tags, of any
+// script, and as many as it may have.
+func isTagText(s string, least, most int) bool {
+	if n := utf8.RuneCountInString(s); n < least || n > most {
+		return false
+	}
+	for _, r := range s {
+		if !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.Is(unicode.Zs, r) && !strings.ContainsRune("+-=._:/@", r) {
+			return false
+		}
+	}
+	return true
 }
 
 // taggedTable finds the table that a tag operation names by its ARN.
-func (a *Control) taggedTable(arn *string) (*catalog.Table, error) {
-	if arn == nil || !strings.HasPrefix(*arn, "arn:") || !strings.Contains(*arn, ":table/") {
-		return nil, awsjson.Validationf("Invalid TableArn: Invalid ResourceArn provided as input %s", aws.ToString(arn))
+func (a *Control) taggedTable(resource *string) (*catalog.Table, error) {
+	if aws.ToString(resource) == "" {
+		return nil, awsjson.Validationf("Invalid TableArn")
 	}
-	// Only this account's tables of this region can be here.
-	t, ok := a.tables.Table(constraint.TableName(*arn))
-	if !ok || *arn != a.arn(t.Name) {
-		return nil, storage.Errorf(storage.ResourceNotFound, "Requested resource not found: ResourcArn: %s not found", *arn)
+	if !strings.HasPrefix(*resource, "arn:") {
+		return nil, awsjson.Validationf(invalid+"ARNs must start with 'arn:': %s", *resource)
+	}
+	arn, ok := constraint.ParseARN(*resource)
+	kind, name, _ := strings.Cut(arn.Resource, "/")
+	switch {
+	case !ok || arn.Service != "dynamodb" || kind != "table" || strings.Contains(name, "/backup/"):
+		return nil, awsjson.Validationf(invalid+"Provided Arn is not a DynamoDB resource arn: %s", *resource)
+	case strings.Contains(name, "/index/"):
+		return nil, awsjson.Validationf(invalid+"Invalid resource arn provided, only table or stream is accepted. Provided resource arn: %s", *resource)
+	case a.home.Region != "" && arn.Region != a.home.Region, len(name) < 3:
+		return nil, awsjson.Validationf("Invalid TableArn: Invalid ResourceArn provided as input %s", *resource)
+	case !a.home.Owns(arn):
+		return nil, constraint.AccessDenied()
+	}
+	t, ok := a.tables.Table(name)
+	if !ok {
+		return nil, storage.Errorf(storage.ResourceNotFound, "Requested resource not found: ResourceArn: %s not found", *resource)
 	}
 	return t, nil
 }
 
 func (a *Control) tagResource(ctx context.Context, in *dynamodb.TagResourceInput) (*dynamodb.TagResourceOutput, error) {
-	var c constraint.Set
-	c.Present(in.Tags != nil, "tags")
-	requireTags(&c, in.Tags)
-	if err := c.Err(); err != nil {
+	switch {
+	case in.ResourceArn != nil && in.Tags == nil:
+		var c constraint.Set
+		c.Present(false, "tags")
+		return nil, c.Err()
+	case in.ResourceArn != nil && len(in.Tags) == 0:
+		return nil, awsjson.Validationf("Atleast one Tag needs to be provided as Input.")
+	}
+	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
 	t, err := a.taggedTable(in.ResourceArn)
@@ -48,6 +125,9 @@ func (a *Control) tagResource(ctx context.Context, in *dynamodb.TagResourceInput
 		return nil, err
 	}
 	_, err = a.tables.UpdateTable(ctx, t.Name, func(t *catalog.Table) error {
+		if err := alive(t); err != nil {
+			return err
+		}
 		tags := maps.Clone(t.Tags)
 		if tags == nil {
 			tags = map[string]string{}
@@ -65,16 +145,29 @@ func (a *Control) tagResource(ctx context.Context, in *dynamodb.TagResourceInput
 }
 
 func (a *Control) untagResource(ctx context.Context, in *dynamodb.UntagResourceInput) (*dynamodb.UntagResourceOutput, error) {
-	var c constraint.Set
-	c.Present(in.TagKeys != nil, "tagKeys")
-	if err := c.Err(); err != nil {
-		return nil, err
+	switch {
+	case in.ResourceArn != nil && in.TagKeys == nil:
+		var c constraint.Set
+		c.Present(false, "tagKeys")
+		return nil, c.Err()
+	case in.ResourceArn != nil && len(in.TagKeys) == 0:
+		return nil, awsjson.Validationf("Atleast one Tag Key needs to be provided as Input.")
+	case len(in.TagKeys) > maxTags:
+		return nil, tooManyTags()
+	}
+	for i := range in.TagKeys {
+		if err := checkTagKey(&in.TagKeys[i]); err != nil {
+			return nil, err
+		}
 	}
 	t, err := a.taggedTable(in.ResourceArn)
 	if err != nil {
 		return nil, err
 	}
 	_, err = a.tables.UpdateTable(ctx, t.Name, func(t *catalog.Table) error {
+		if err := alive(t); err != nil {
+			return err
+		}
 		t.Tags = maps.Clone(t.Tags)
 		maps.DeleteFunc(t.Tags, func(key, _ string) bool { return slices.Contains(in.TagKeys, key) })
 		return nil

@@ -1,8 +1,8 @@
 package control
 
 import (
-	"cmp"
 	"context"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -15,12 +15,17 @@ import (
 )
 
 func (a *Control) updateTable(ctx context.Context, in *dynamodb.UpdateTableInput) (*dynamodb.UpdateTableOutput, error) {
-	t, err := a.tableOf(in.TableName)
+	name, err := a.tableName(in.TableName)
 	if err != nil {
 		return nil, err
 	}
+	forget(in)
 	if err := checkUpdateTable(in); err != nil {
 		return nil, err
+	}
+	t, ok := a.tables.Table(name)
+	if !ok {
+		return nil, tableNotFound(name)
 	}
 	if len(in.ReplicaUpdates) > 0 {
 		t, err = a.updateReplica(ctx, t, in)
@@ -36,74 +41,162 @@ func (a *Control) updateTable(ctx context.Context, in *dynamodb.UpdateTableInput
 		return nil, err
 	}
 	d := a.describe(t)
-	// The change is being carried out, or was just now.
-	d.TableStatus = types.TableStatusUpdating
+	if in.BillingMode != "" || in.ProvisionedThroughput != nil || in.TableClass != "" || len(in.ReplicaUpdates) > 0 {
+		// The change is being carried out, or was just now.
+		d.TableStatus = types.TableStatusUpdating
+	}
+	if o := in.OnDemandThroughput; o != nil {
+		// The answer repeats what was taken away as -1.
+		d.OnDemandThroughput = &types.OnDemandThroughput{
+			MaxReadRequestUnits: orUnits(o.MaxReadRequestUnits, t.MaxReadUnits), MaxWriteRequestUnits: orUnits(o.MaxWriteRequestUnits, t.MaxWriteUnits),
+		}
+	}
 	return &dynamodb.UpdateTableOutput{TableDescription: d}, nil
+}
+
+// orUnits is what a request says, or else a setting, nil for none.
+func orUnits(asked *int64, units int64) *int64 {
+	if asked != nil || units == 0 {
+		return asked
+	}
+	return &units
+}
+
+// forget forgets members that ask for nothing.
+func forget(in *dynamodb.UpdateTableInput) {
+	if o := in.OnDemandThroughput; o != nil && onDemandMember(o) == "" {
+		in.OnDemandThroughput = nil
+	}
+	if w := in.WarmThroughput; w != nil && w.ReadUnitsPerSecond == nil && w.WriteUnitsPerSecond == nil {
+		in.WarmThroughput = nil
+	}
 }
 
 // checkUpdateTable checks a request as far as that goes without the table.
 func checkUpdateTable(in *dynamodb.UpdateTableInput) error {
 	var c constraint.Set
 	c.Enum(enumText(in.BillingMode), "billingMode", billingModes)
-	c.Enum(enumText(in.TableClass), "tableClass", tableClasses)
 	requireThroughput(&c, in.ProvisionedThroughput)
+	requireDefinitions(&c, in.AttributeDefinitions)
+	if in.StreamSpecification != nil {
+		requireStream(&c, in.StreamSpecification)
+	}
+	if in.ReplicaUpdates != nil {
+		c.Require(len(in.ReplicaUpdates) > 0, "replicaUpdates", "'[]'", "Member must have length greater than or equal to 1")
+	}
 	if err := c.Err(); err != nil {
+		return err
+	}
+	if err := checkTableClass(in.TableClass); err != nil {
+		return err
+	}
+	if p := in.ProvisionedThroughput; p != nil {
+		if err := checkBounds(p); err != nil {
+			return err
+		}
+	}
+	if err := checkAlone(in); err != nil {
 		return err
 	}
 	for _, m := range []member{
 		{"GlobalSecondaryIndexUpdates", len(in.GlobalSecondaryIndexUpdates) > 0},
 		{"VectorIndexUpdates", len(in.VectorIndexUpdates) > 0},
-		{"StreamSpecification", in.StreamSpecification != nil},
-		{"SSESpecification", in.SSESpecification != nil},
-		{"OnDemandThroughput", in.OnDemandThroughput != nil},
-		{"WarmThroughput", in.WarmThroughput != nil},
 		{"GlobalTableWitnessUpdates", len(in.GlobalTableWitnessUpdates) > 0},
 		{"MultiRegionConsistency STRONG", in.MultiRegionConsistency == types.MultiRegionConsistencyStrong},
 		{"DisassociationProtectionEnabled", in.DisassociationProtectionEnabled != nil},
+		{"GlobalTableSettingsReplicationMode", in.GlobalTableSettingsReplicationMode != ""},
 	} {
 		if m.set {
 			return notYet(m.name)
 		}
 	}
-	settings := in.ProvisionedThroughput != nil || in.BillingMode != "" || in.TableClass != "" || in.DeletionProtectionEnabled != nil
-	switch {
-	case settings && len(in.ReplicaUpdates) > 0:
-		return awsjson.Validationf("Requests that modify replicas or witnesses must not also modify other fields")
-	case !settings && len(in.ReplicaUpdates) == 0:
-		return awsjson.Validationf("At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, " +
-			"GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required")
+	if s := in.StreamSpecification; s != nil && *s.StreamEnabled && s.StreamViewType == "" {
+		return awsjson.Validationf(invalid + "If stream is being enabled then UpdateViewType is required")
+	} else if s != nil && !*s.StreamEnabled && s.StreamViewType != "" {
+		return awsjson.Validationf(invalid + "If stream is being disabled, then UpdateViewType must not be specified")
 	}
-	return nil
+	return checkEncryption(in.SSESpecification)
+}
+
+// checkAlone checks that a request changes one thing, as most changes must be
+// alone.
+func checkAlone(in *dynamodb.UpdateTableInput) error {
+	iops := in.ProvisionedThroughput != nil || in.BillingMode == types.BillingModeProvisioned
+	changes := []struct {
+		set  bool
+		text string
+	}{
+		{in.SSESpecification != nil, "Server-Side Encryption modification must be the only operation in the request"},
+		{in.DeletionProtectionEnabled != nil, "DeletionProtection modification must be the only operation in the request"},
+		{len(in.ReplicaUpdates) > 0, "Replica modification must be the only operation in the request"},
+		{in.TableClass != "", "TableClass modification must be the only operation in the request"},
+		{in.WarmThroughput != nil, "WarmThroughput must be the only operation in the request"},
+		{in.OnDemandThroughput != nil, "OnDemandThroughput can only be combined with BillingMode in an UpdateTable request"},
+		{in.StreamSpecification != nil && iops, "You cannot modify stream status while updating table IOPS"},
+		{in.StreamSpecification != nil, ""},
+		{in.ProvisionedThroughput != nil, ""},
+		{in.BillingMode != "", ""},
+		{len(in.GlobalSecondaryIndexUpdates) > 0, ""},
+		{len(in.VectorIndexUpdates) > 0, ""},
+		{len(in.GlobalTableWitnessUpdates) > 0, ""},
+		{in.DisassociationProtectionEnabled != nil, ""},
+		{in.GlobalTableSettingsReplicationMode != "", ""},
+	}
+	given, first := 0, ""
+	for _, change := range changes {
+		if change.set {
+			if given == 0 {
+				first = change.text
+			}
+			given++
+		}
+	}
+	switch {
+	case given == 0:
+		return nothingToDo(in)
+	case given == 1, first == "":
+		return nil
+	case in.OnDemandThroughput != nil && given == 2 && in.BillingMode != "":
+		return nil
+	}
+	return awsjson.Validationf(invalid+"%s", first)
+}
+
+// nothingToDo lists the members that a request could have, without the one that
+// it has and that does nothing alone.
+func nothingToDo(in *dynamodb.UpdateTableInput) error {
+	consistency := "MultiRegionConsistency, "
+	if in.MultiRegionConsistency != "" {
+		consistency = ""
+	}
+	return awsjson.Validationf("At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates, "+
+		"SSESpecification, ReplicaUpdates, MultiAccountReplicaReady, ReplicaTransitRoleArn, %s"+
+		"DeletionProtectionEnabled, OnDemandThroughput, WarmThroughput or TableClass is required", consistency)
 }
 
 // applySettings changes the settings of a table as a request says.
 func applySettings(t *schema.Table, in *dynamodb.UpdateTableInput) error {
-	mode := cmp.Or(string(in.BillingMode), t.BillingMode)
-	p := in.ProvisionedThroughput
 	switch {
-	case mode == schema.PayPerRequest && p != nil:
-		return awsjson.Validationf("One or more parameter values were invalid: " +
-			"Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST")
-	case mode == schema.Provisioned && p == nil && t.BillingMode != mode:
-		return awsjson.Validationf("One or more parameter values were invalid: " +
-			"ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED")
-	case p != nil:
-		if err := checkBounds(p); err != nil {
+	case in.SSESpecification != nil:
+		return awsjson.Validationf(invalid + "Table is already encrypted by default")
+	case in.StreamSpecification != nil && *in.StreamSpecification.StreamEnabled:
+		return notYet("StreamSpecification")
+	case in.StreamSpecification != nil:
+		return awsjson.Validationf("Table has no stream to disable: TableName: %s", t.Name)
+	}
+	if err := setBilling(t, in, time.Now()); err != nil {
+		return err
+	}
+	if in.OnDemandThroughput != nil {
+		if err := setOnDemand(t, in.OnDemandThroughput); err != nil {
 			return err
 		}
-		read, write := *p.ReadCapacityUnits, *p.WriteCapacityUnits
-		if t.BillingMode == mode && t.ReadUnits == read && t.WriteUnits == write {
-			return awsjson.Validationf("The provisioned throughput for the table will not change. The requested value equals the current value. "+
-				"Current ReadCapacityUnits provisioned for the table: %d. Requested ReadCapacityUnits: %d. "+
-				"Current WriteCapacityUnits provisioned for the table: %d. Requested WriteCapacityUnits: %d. "+
-				"Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits.",
-				t.ReadUnits, read, t.WriteUnits, write)
-		}
-		t.ReadUnits, t.WriteUnits = read, write
-	case mode == schema.PayPerRequest:
-		t.ReadUnits, t.WriteUnits = 0, 0
 	}
-	t.BillingMode = mode
+	if in.WarmThroughput != nil {
+		if err := setWarm(t, in.WarmThroughput); err != nil {
+			return err
+		}
+	}
 	if in.TableClass != "" {
 		t.TableClass = string(in.TableClass)
 	}
@@ -124,7 +217,7 @@ func (a *Control) updateReplica(ctx context.Context, t *catalog.Table, in *dynam
 		return nil, err
 	}
 	if region == a.region {
-		return nil, awsjson.Validationf("Cannot add, delete, or update the local region through ReplicaUpdates. " +
+		return nil, awsjson.Validationf("Cannot add or delete the local region through ReplicaUpdates. " +
 			"Use CreateTable, DeleteTable, or UpdateTable as required.")
 	}
 	if a.replicas == nil {
@@ -162,9 +255,11 @@ func replicaRegion(u types.ReplicationGroupUpdate) (string, error) {
 			given++
 		}
 	}
-	if given != 1 {
-		return "", awsjson.Validationf("One or more parameter values were invalid: " +
-			"One of ReplicaUpdate.Create, ReplicaUpdate.Update, ReplicaUpdate.Delete must not be null")
+	switch {
+	case given == 0:
+		return "", awsjson.Validationf("There are no actions specified in the Replica Update Action of the request.")
+	case given > 1:
+		return "", awsjson.Validationf("Update table operation with more than one type of replica actions not allowed.")
 	}
 	var name *string
 	switch {
