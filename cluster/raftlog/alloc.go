@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"github.com/roundtabledb/roundtable/cluster/raftlog/record"
 )
 
 const (
@@ -87,7 +89,7 @@ func (a *allocator) take() (*segment, error) {
 // prepare makes a segment's file, from an old one if there is one.
 func (a *allocator) prepare(number uint32) (*segment, error) {
 	l := a.log
-	seg := &segment{number: number, name: l.path(segmentName(number)), seed: newSeed(l.salt, number)}
+	seg := &segment{number: number, name: l.path(segmentName(number)), seed: record.NewSeed(l.salt, number)}
 	var err error
 	if spare := a.takeSpare(); spare != "" {
 		if err = l.fs.Rename(spare, seg.name); err == nil {

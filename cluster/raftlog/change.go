@@ -4,6 +4,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/roundtabledb/roundtable/cluster"
+	"github.com/roundtabledb/roundtable/cluster/raftlog/record"
 )
 
 // request is a change that a caller waits for.
@@ -26,14 +27,14 @@ type change interface {
 // createPeer begins the log of a peer.
 type createPeer struct{ group *GroupLog }
 
-func peerSize(peer cluster.PeerID) int64 { return recordHeaderSize + 26 + int64(len(peer.Node)) }
+func peerSize(peer cluster.PeerID) int64 { return record.HeaderSize + 26 + int64(len(peer.Node)) }
 
 func (c *createPeer) size() int64 { return peerSize(c.group.peer) }
 
 func (c *createPeer) encode(f *frame) error {
 	c.group.slot = f.newSlot()
-	f.add(c.group.slot, kindGroup, 0, appendPeer(nil, c.group.id, c.group.peer))
-	f.effects = append(f.effects, effect{kind: kindGroup, group: c.group})
+	f.add(c.group.slot, record.KindGroup, 0, record.AppendPeer(nil, c.group.id, c.group.peer))
+	f.effects = append(f.effects, effect{kind: record.KindGroup, group: c.group})
 	return nil
 }
 
@@ -47,8 +48,8 @@ type destroyPeer struct {
 func (c *destroyPeer) size() int64 { return peerSize(c.peer) }
 
 func (c *destroyPeer) encode(f *frame) error {
-	f.add(0, kindDestroy, 0, appendPeer(nil, c.id, c.peer))
-	f.effects = append(f.effects, effect{kind: kindDestroy, group: c.group, id: c.id, peer: c.peer})
+	f.add(0, record.KindDestroy, 0, record.AppendPeer(nil, c.id, c.peer))
+	f.effects = append(f.effects, effect{kind: record.KindDestroy, group: c.group, id: c.id, peer: c.peer})
 	if c.group != nil {
 		c.group.stagedEnd = true
 	}
@@ -78,11 +79,11 @@ func (c *appendEntries) encode(f *frame) error {
 	from := len(f.places)
 	for _, e := range c.entries {
 		start := len(f.buf)
-		f.buf = appendEntry(f.buf, f.seed, c.group.slot, e)
+		f.buf = record.AppendEntry(f.buf, f.seed, c.group.slot, e)
 		f.places = append(f.places, f.place(start))
 	}
 	c.group.staged = c.group.staged.extended(first, uint64(len(c.entries)))
-	f.effects = append(f.effects, effect{kind: kindEntry, group: c.group, index: first, at: f.places[from:]})
+	f.effects = append(f.effects, effect{kind: record.KindEntry, group: c.group, index: first, at: f.places[from:]})
 	return nil
 }
 
@@ -92,7 +93,7 @@ type deleteRange struct {
 	min, max uint64
 }
 
-func (c *deleteRange) size() int64 { return recordHeaderSize }
+func (c *deleteRange) size() int64 { return record.HeaderSize }
 
 func (c *deleteRange) encode(f *frame) error {
 	if c.group.stagedEnd {
@@ -112,14 +113,14 @@ type resetEntries struct {
 	next  uint64
 }
 
-func (c *resetEntries) size() int64 { return recordHeaderSize }
+func (c *resetEntries) size() int64 { return record.HeaderSize }
 
 func (c *resetEntries) encode(f *frame) error {
 	if c.group.stagedEnd {
 		return errDestroyed
 	}
 	if left := (span{c.next, c.next}); c.group.staged != left {
-		f.cut(c.group, kindReset, c.next, left)
+		f.cut(c.group, record.KindReset, c.next, left)
 	}
 	return nil
 }
@@ -127,18 +128,18 @@ func (c *resetEntries) encode(f *frame) error {
 // setStable stores stable values of a group.
 type setStable struct {
 	group   *GroupLog
-	pairs   []pair
+	pairs   []record.Pair
 	payload []byte // pairs, encoded
 }
 
-func (c *setStable) size() int64 { return recordHeaderSize + int64(len(c.payload)) }
+func (c *setStable) size() int64 { return record.HeaderSize + int64(len(c.payload)) }
 
 func (c *setStable) encode(f *frame) error {
 	if c.group.stagedEnd {
 		return errDestroyed
 	}
-	f.add(c.group.slot, kindStable, 0, c.payload)
-	f.effects = append(f.effects, effect{kind: kindStable, group: c.group, pairs: c.pairs})
+	f.add(c.group.slot, record.KindStable, 0, c.payload)
+	f.effects = append(f.effects, effect{kind: record.KindStable, group: c.group, pairs: c.pairs})
 	return nil
 }
 
@@ -164,9 +165,9 @@ func (c *moveEntries) encode(f *frame) error {
 			continue // deleted since it was read
 		}
 		start, from := len(f.buf), len(f.places)
-		f.buf = appendMoved(f.buf, f.seed, m.raw)
+		f.buf = record.AppendMoved(f.buf, f.seed, m.raw)
 		f.places = append(f.places, f.place(start))
-		f.effects = append(f.effects, effect{kind: kindMoved, group: m.group, index: m.index, at: f.places[from:]})
+		f.effects = append(f.effects, effect{kind: record.KindMoved, group: m.group, index: m.index, at: f.places[from:]})
 	}
 	return nil
 }
@@ -174,9 +175,9 @@ func (c *moveEntries) encode(f *frame) error {
 // markClosed says that the log was closed.
 type markClosed struct{}
 
-func (markClosed) size() int64 { return recordHeaderSize }
+func (markClosed) size() int64 { return record.HeaderSize }
 
 func (markClosed) encode(f *frame) error {
-	f.add(0, kindClosed, 0, nil)
+	f.add(0, record.KindClosed, 0, nil)
 	return nil
 }

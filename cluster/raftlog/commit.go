@@ -3,6 +3,8 @@ package raftlog
 import (
 	"runtime"
 	"time"
+
+	"github.com/roundtabledb/roundtable/cluster/raftlog/record"
 )
 
 const (
@@ -16,7 +18,7 @@ const (
 // frame is a commit that is being built, in the free memory of a piece.
 type frame struct {
 	buf     []byte
-	seed    seed
+	seed    record.Seed
 	segment uint32
 	offset  int64 // of buf in the segment
 	header  int   // where in buf the frame's header is
@@ -29,12 +31,12 @@ type frame struct {
 }
 
 // add appends a record whose payload is at hand.
-func (f *frame) add(slot uint32, k kind, index uint64, payload []byte) {
-	f.buf = appendRecord(f.buf, f.seed, slot, k, index, payload)
+func (f *frame) add(slot uint32, k record.Kind, index uint64, payload []byte) {
+	f.buf = record.Append(f.buf, f.seed, slot, k, index, payload)
 }
 
 // cut appends a record that deletes entries.
-func (f *frame) cut(g *GroupLog, k kind, index uint64, left span) {
+func (f *frame) cut(g *GroupLog, k record.Kind, index uint64, left span) {
 	f.add(g.slot, k, index, nil)
 	f.effects = append(f.effects, effect{kind: k, group: g, index: index})
 	g.staged = left
@@ -188,7 +190,7 @@ func (c *committer) commit(batch []*request) error {
 // begin begins a frame with room for so many bytes of records, in the next
 // segment if the present one is full.
 func (c *committer) begin(bytes int64) error {
-	if c.offset+frameHeaderSize+bytes > c.limit && c.offset > 0 {
+	if c.offset+record.FrameHeaderSize+bytes > c.limit && c.offset > 0 {
 		seg, err := c.log.allocator.take()
 		if err != nil {
 			return err
@@ -199,14 +201,14 @@ func (c *committer) begin(bytes int64) error {
 	if c.offset == 0 {
 		c.head = c.log.mu.appendHead(c.head[:0], c.segment.seed)
 		c.limit = max(c.log.options.SegmentBytes, 4*int64(len(c.head)))
-		c.reserve(segmentHeaderSize + frameHeaderSize + int64(len(c.head)) + bytes)
-		f.buf = appendSegmentHeader(f.buf, c.segment.seed, c.segment.number)
+		c.reserve(record.SegmentHeaderSize + record.FrameHeaderSize + int64(len(c.head)) + bytes)
+		f.buf = record.AppendSegmentHeader(f.buf, c.segment.seed, c.segment.number)
 	} else {
 		c.head = c.head[:0]
-		c.reserve(frameHeaderSize + bytes)
+		c.reserve(record.FrameHeaderSize + bytes)
 	}
 	f.header = len(f.buf)
-	f.buf = append(f.buf, make([]byte, frameHeaderSize)...)
+	f.buf = append(f.buf, make([]byte, record.FrameHeaderSize)...)
 	f.buf = append(f.buf, c.head...)
 	return nil
 }
@@ -238,13 +240,13 @@ func (c *committer) reserve(bytes int64) {
 // A frame with no records is written only if it is the first of its segment.
 func (c *committer) flush() error {
 	f, l := &c.frame, c.log
-	if len(f.buf) == f.header+frameHeaderSize && c.offset > 0 {
+	if len(f.buf) == f.header+record.FrameHeaderSize && c.offset > 0 {
 		return nil
 	}
 	if len(f.buf) > cap(c.piece.data)-len(c.piece.data) {
 		panic("raftlog: a change is larger than it said")
 	}
-	sealFrame(f.buf[f.header:], f.seed, c.number)
+	record.SealFrame(f.buf[f.header:], f.seed, c.number)
 	if _, err := c.segment.file.WriteAt(f.buf, c.offset); err != nil {
 		return diskFailed(err)
 	}
@@ -271,9 +273,9 @@ func (c *committer) publish() {
 	for _, e := range f.effects {
 		l.mu.apply(e)
 		switch e.kind {
-		case kindEntry:
+		case record.KindEntry:
 			l.stats.entries.Add(uint64(len(e.at)))
-		case kindMoved:
+		case record.KindMoved:
 			l.stats.moved.Add(1)
 		}
 	}

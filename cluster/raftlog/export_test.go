@@ -1,5 +1,9 @@
 package raftlog
 
+import (
+	"github.com/roundtabledb/roundtable/cluster/raftlog/record"
+)
+
 // WithSalt fixes the salt of a new log.
 func (o Options) WithSalt(salt uint64) Options {
 	o.salt = salt
@@ -37,16 +41,16 @@ func EncodeRecords(records []PlainRecord) []byte {
 // SealSegment makes the first segment of a log, with the records in one frame
 // and all checksums right.
 func SealSegment(salt uint64, records []byte) []byte {
-	s := newSeed(salt, 1)
-	b := appendSegmentHeader(nil, s, 1)
-	b = append(b, make([]byte, frameHeaderSize)...)
+	s := record.NewSeed(salt, 1)
+	b := record.AppendSegmentHeader(nil, s, 1)
+	b = append(b, make([]byte, record.FrameHeaderSize)...)
 	for len(records) >= 4 {
 		slot, k, index, n := records[0], records[1], records[2], int(records[3])
 		records = records[4:]
 		n = min(n, len(records))
-		b = appendRecord(b, s, uint32(slot), kind(k), uint64(index), records[:n])
+		b = record.Append(b, s, uint32(slot), record.Kind(k), uint64(index), records[:n])
 		records = records[n:]
 	}
-	sealFrame(b[segmentHeaderSize:], s, 1)
+	record.SealFrame(b[record.SegmentHeaderSize:], s, 1)
 	return b
 }

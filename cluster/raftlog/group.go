@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/roundtabledb/roundtable/cluster"
+	"github.com/roundtabledb/roundtable/cluster/raftlog/record"
 )
 
 // maxRequestBytes bounds what one call may write.
@@ -101,7 +102,7 @@ func (g *GroupLog) StoreLogs(entries []*raft.Log) error {
 	}
 	a := &appendEntries{group: g, entries: entries}
 	for _, e := range entries {
-		a.bytes += entrySize(e)
+		a.bytes += record.EntrySize(e)
 	}
 	if a.bytes > maxRequestBytes {
 		err := broken("group %v: an append of %d bytes is too large", g.id, a.bytes)
@@ -144,16 +145,16 @@ func (s span) extended(index, n uint64) span {
 
 // cut says which record deletes min to max, with its index, and what is left;
 // kind 0 means that there is nothing to delete.
-func (s span) cut(min, max uint64) (kind, uint64, span, error) {
+func (s span) cut(min, max uint64) (record.Kind, uint64, span, error) {
 	switch {
 	case min > max || s.empty() || max < s.first || min >= s.next:
 		return 0, 0, s, nil
 	case min <= s.first && max >= s.next-1:
-		return kindReset, 0, span{}, nil
+		return record.KindReset, 0, span{}, nil
 	case min <= s.first:
-		return kindCompact, max + 1, span{max + 1, s.next}, nil
+		return record.KindCompact, max + 1, span{max + 1, s.next}, nil
 	case max >= s.next-1:
-		return kindTruncate, min, span{s.first, min}, nil
+		return record.KindTruncate, min, span{s.first, min}, nil
 	}
 	return 0, 0, s, broken("entries %d to %d are neither at the beginning nor at the end of %d to %d",
 		min, max, s.first, s.next-1)

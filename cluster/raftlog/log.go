@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/roundtabledb/roundtable/cluster"
+	"github.com/roundtabledb/roundtable/cluster/raftlog/record"
 	"github.com/roundtabledb/roundtable/storage"
 )
 
@@ -66,7 +67,7 @@ func (o *Options) validate() error {
 		return broken("options: Dir is missing")
 	case o.Fatal == nil:
 		return broken("options: Fatal is missing")
-	case o.SegmentBytes < segmentHeaderSize+frameHeaderSize || o.SegmentBytes > maxRequestBytes:
+	case o.SegmentBytes < record.SegmentHeaderSize+record.FrameHeaderSize || o.SegmentBytes > maxRequestBytes:
 		return broken("options: SegmentBytes %d is not between a header and 1 GiB", o.SegmentBytes)
 	case !o.Sync && isOS(o.FS):
 		return broken("options: Sync may be off only in memory")

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/roundtabledb/roundtable/cluster/raftlog/record"
 	"github.com/roundtabledb/roundtable/storage"
 )
 
@@ -160,7 +161,7 @@ func (l *Log) writeIdentity(replace bool) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteAt(appendIdentity(nil, l.salt), 0)
+	_, err = f.WriteAt(record.AppendIdentity(nil, l.salt), 0)
 	if err == nil {
 		err = f.Sync()
 	}
@@ -184,7 +185,7 @@ func (l *Log) readIdentity() error {
 	if err != nil {
 		return err
 	}
-	salt, ok := parseIdentity(b)
+	salt, ok := record.ParseIdentity(b)
 	if !ok {
 		return damaged("the file %q is not what was written, or another version of the program wrote it", identityName)
 	}

@@ -5,6 +5,8 @@ import (
 	"io"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/roundtabledb/roundtable/cluster/raftlog/record"
 )
 
 // maxRecentBytes is the size up to which a group keeps the entry it last read
@@ -27,7 +29,7 @@ func (g *GroupLog) GetLog(index uint64, entry *raft.Log) error {
 			return err
 		}
 		if raw := g.log.cache.view(at); raw != nil {
-			return viewRecord(raw).entry(entry)
+			return record.View(raw).Entry(entry)
 		}
 		if r := g.recent.Load(); r != nil && r.at == at {
 			*entry = r.entry
@@ -69,10 +71,10 @@ func (g *GroupLog) read(at location, index uint64, entry *raft.Log) error {
 	if err != nil {
 		return err
 	}
-	if r.slot != g.slot || r.index != index {
+	if r.Slot != g.slot || r.Index != index {
 		return damaged("the record at byte %d of segment %d is not entry %d of group %v", at.offset, at.segment, index, g.id)
 	}
-	if err := r.entry(entry); err != nil {
+	if err := r.Entry(entry); err != nil {
 		return damaged("entry %d of group %v, at byte %d of segment %d: %w", index, g.id, at.offset, at.segment, err)
 	}
 	if at.size <= maxRecentBytes {
@@ -82,23 +84,23 @@ func (g *GroupLog) read(at location, index uint64, entry *raft.Log) error {
 }
 
 // readRecord reads a record from the disk.
-func (l *Log) readRecord(at location) ([]byte, record, error) {
+func (l *Log) readRecord(at location) ([]byte, record.Record, error) {
 	l.mu.RLock()
 	seg := l.mu.segment(at.segment)
 	l.mu.RUnlock()
 	if seg == nil {
-		return nil, record{}, damaged("segment %d, of which a record is in use, is gone", at.segment)
+		return nil, record.Record{}, damaged("segment %d, of which a record is in use, is gone", at.segment)
 	}
 	raw := make([]byte, at.size)
 	if _, err := seg.file.ReadAt(raw, int64(at.offset)); err != nil && !errors.Is(err, io.EOF) {
-		return nil, record{}, diskFailed(err)
+		return nil, record.Record{}, diskFailed(err)
 	}
-	r, size, err := parseRecord(raw, seg.seed)
+	r, size, err := record.Parse(raw, seg.seed)
 	if err == nil && size != len(raw) {
-		err = errShort
+		err = record.ErrShort
 	}
 	if err != nil {
-		return nil, record{}, damaged("the record at byte %d of segment %d: %w", at.offset, at.segment, err)
+		return nil, record.Record{}, damaged("the record at byte %d of segment %d: %w", at.offset, at.segment, err)
 	}
 	return raw, r, nil
 }

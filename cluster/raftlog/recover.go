@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+
+	"github.com/roundtabledb/roundtable/cluster/raftlog/record"
 )
 
 // recovery reads a log back.
@@ -47,7 +49,7 @@ func (l *Log) recover(files files) (uint32, error) {
 // open reads a segment. One without frames comes after all others, if at all.
 func (r *recovery) open(number uint32) error {
 	l := r.log
-	seg := &segment{number: number, name: l.path(segmentName(number)), seed: newSeed(l.salt, number)}
+	seg := &segment{number: number, name: l.path(segmentName(number)), seed: record.NewSeed(l.salt, number)}
 	var err error
 	if seg.file, err = l.fs.Open(seg.name); err != nil {
 		return diskFailed(err)
@@ -68,10 +70,10 @@ func (r *recovery) read(seg *segment) (begun bool, err error) {
 		return false, err
 	}
 	b := r.buf
-	number, _, ok := parseFrame(b[min(len(b), segmentHeaderSize):], seg.seed)
-	if !ok || !validSegmentHeader(b, seg.seed, seg.number) {
+	number, _, ok := record.ParseFrame(b[min(len(b), record.SegmentHeaderSize):], seg.seed)
+	if !ok || !record.ValidSegmentHeader(b, seg.seed, seg.number) {
 		// A frame that was synced is followed by another, or is the last of all.
-		at, found := laterFrame(b, seg.seed, r.last+2)
+		at, found := record.LaterFrame(b, seg.seed, r.last+2)
 		if found || ok {
 			return false, damaged("the beginning of segment %d is unreadable, but a frame after it is not (byte %d)", seg.number, at)
 		}
@@ -108,25 +110,25 @@ func (r *recovery) follow(seg *segment, number uint64) error {
 
 // frames reads the frames of a segment and applies their records.
 func (r *recovery) frames(seg *segment) error {
-	at := int64(segmentHeaderSize)
+	at := int64(record.SegmentHeaderSize)
 	for {
-		number, records, ok := parseFrame(r.buf[at:], seg.seed)
+		number, records, ok := record.ParseFrame(r.buf[at:], seg.seed)
 		if !ok || number != r.last+1 {
 			break
 		}
-		from := at + frameHeaderSize
-		if err := r.apply(seg, from, records, at == segmentHeaderSize); err != nil {
+		from := at + record.FrameHeaderSize
+		if err := r.apply(seg, from, records, at == record.SegmentHeaderSize); err != nil {
 			return damaged("frame %d at byte %d of segment %d: %w", number, at, seg.number, err)
 		}
 		r.last = number
 		r.tail = extent{at, from + int64(len(records))}
 		at = r.tail.to
 	}
-	if r.tail.from == segmentHeaderSize {
+	if r.tail.from == record.SegmentHeaderSize {
 		r.tail.from = 0
 	}
 	seg.used = at
-	if later, found := laterFrame(r.buf[at:], seg.seed, r.last+2); found {
+	if later, found := record.LaterFrame(r.buf[at:], seg.seed, r.last+2); found {
 		return damaged("byte %d of segment %d is unreadable, but byte %d is not", at, seg.number, at+int64(later))
 	}
 	r.suspect = damaged("segment %d ends at byte %d with frame %d, but the log goes on", seg.number, at, r.last)
@@ -137,7 +139,7 @@ func (r *recovery) frames(seg *segment) error {
 func (r *recovery) apply(seg *segment, at int64, records []byte, first bool) error {
 	head := first && r.segments == 1
 	for len(records) > 0 {
-		rec, size, err := parseRecord(records, seg.seed)
+		rec, size, err := record.Parse(records, seg.seed)
 		if err == nil {
 			err = r.applyRecord(rec, location{seg.number, uint32(at), uint32(size)}, head)
 		}
@@ -152,16 +154,16 @@ func (r *recovery) apply(seg *segment, at int64, records []byte, first bool) err
 
 // applyRecord applies a record if it fits what is known so far. Only the head
 // of the oldest segment may tell what no record before it has.
-func (r *recovery) applyRecord(rec record, at location, head bool) error {
+func (r *recovery) applyRecord(rec record.Record, at location, head bool) error {
 	s := &r.log.mu.state
-	d := decoder{b: rec.payload}
-	switch rec.kind {
-	case kindGroup, kindState:
+	d := record.Decoder{B: rec.Payload}
+	switch rec.Kind {
+	case record.KindGroup, record.KindState:
 		return r.applyPeer(rec, head)
-	case kindDestroy:
-		e := effect{kind: kindDestroy}
-		e.id, e.peer = d.peer()
-		if err := d.end(); err != nil {
+	case record.KindDestroy:
+		e := effect{kind: record.KindDestroy}
+		e.id, e.peer = d.Peer()
+		if err := d.End(); err != nil {
 			return err
 		}
 		if g, ok := s.groups[e.id]; ok && g.peer == e.peer {
@@ -169,34 +171,34 @@ func (r *recovery) applyRecord(rec record, at location, head bool) error {
 		}
 		s.apply(e)
 		return nil
-	case kindClosed:
-		return d.end()
+	case record.KindClosed:
+		return d.End()
 	}
-	g, ok := s.slots[rec.slot]
+	g, ok := s.slots[rec.Slot]
 	if !ok {
-		return fmt.Errorf("slot %d is of no group", rec.slot)
+		return fmt.Errorf("slot %d is of no group", rec.Slot)
 	}
-	e := effect{kind: rec.kind, group: g, index: rec.index, at: r.at[:]}
+	e := effect{kind: rec.Kind, group: g, index: rec.Index, at: r.at[:]}
 	r.at[0] = at
 	fits := true
-	switch rec.kind {
-	case kindEntry:
-		fits = g.mu.takes(rec.index) && rec.index > 0
-	case kindMoved:
-		fits = rec.index >= g.mu.first && rec.index < g.mu.next
-	case kindTruncate, kindCompact:
-		fits = rec.index > g.mu.first && rec.index < g.mu.next
-	case kindStable:
-		e.pairs = d.pairs()
-		if err := d.end(); err != nil {
+	switch rec.Kind {
+	case record.KindEntry:
+		fits = g.mu.takes(rec.Index) && rec.Index > 0
+	case record.KindMoved:
+		fits = rec.Index >= g.mu.first && rec.Index < g.mu.next
+	case record.KindTruncate, record.KindCompact:
+		fits = rec.Index > g.mu.first && rec.Index < g.mu.next
+	case record.KindStable:
+		e.pairs = d.Pairs()
+		if err := d.End(); err != nil {
 			return err
 		}
-	case kindReset:
+	case record.KindReset:
 	default:
-		return fmt.Errorf("kind %d is not known", rec.kind)
+		return fmt.Errorf("kind %d is not known", rec.Kind)
 	}
 	if !fits {
-		return fmt.Errorf("index %d does not fit entries %d to %d of group %v", rec.index, g.mu.first, g.mu.next-1, g.id)
+		return fmt.Errorf("index %d does not fit entries %d to %d of group %v", rec.Index, g.mu.first, g.mu.next-1, g.id)
 	}
 	s.apply(e)
 	return nil
@@ -204,34 +206,34 @@ func (r *recovery) applyRecord(rec record, at location, head bool) error {
 
 // applyPeer begins a peer's log, or compares what is known with what is
 // restated.
-func (r *recovery) applyPeer(rec record, head bool) error {
+func (r *recovery) applyPeer(rec record.Record, head bool) error {
 	s := &r.log.mu.state
-	d := decoder{b: rec.payload}
-	id, peer := d.peer()
-	if old, ok := s.slots[rec.slot]; ok {
-		if rec.kind != kindState || !bytes.Equal(old.appendState(nil), rec.payload) {
+	d := record.Decoder{B: rec.Payload}
+	id, peer := d.Peer()
+	if old, ok := s.slots[rec.Slot]; ok {
+		if rec.Kind != record.KindState || !bytes.Equal(old.appendState(nil), rec.Payload) {
 			return fmt.Errorf("group %v is not what it was before", id)
 		}
 		return nil
 	}
-	if _, ok := s.groups[id]; ok || rec.kind == kindState && !head {
+	if _, ok := s.groups[id]; ok || rec.Kind == record.KindState && !head {
 		return fmt.Errorf("group %v is not to be here", id)
 	}
 	g := newGroupLog(r.log, id, peer)
-	g.slot = rec.slot
-	s.nextSlot = max(s.nextSlot, rec.slot)
-	if rec.kind == kindState {
-		g.mu.span = span{first: d.uint64(), next: d.uint64()}
+	g.slot = rec.Slot
+	s.nextSlot = max(s.nextSlot, rec.Slot)
+	if rec.Kind == record.KindState {
+		g.mu.span = span{first: d.Uint64(), next: d.Uint64()}
 		if n := g.mu.next - g.mu.first; g.mu.first > g.mu.next || n > 1<<40 {
-			return errFormat
+			return record.ErrFormat
 		}
 		g.mu.at = make([]location, g.mu.next-g.mu.first) // to be found
-		g.setStable(d.pairs())
+		g.setStable(d.Pairs())
 	}
-	if err := d.end(); err != nil {
+	if err := d.End(); err != nil {
 		return err
 	}
-	s.apply(effect{kind: kindGroup, group: g})
+	s.apply(effect{kind: record.KindGroup, group: g})
 	return nil
 }
 

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"maps"
 	"slices"
+
+	"github.com/roundtabledb/roundtable/cluster/raftlog/record"
 )
 
 // The keys that Raft stores a vote under. It sets them one after the other.
@@ -29,7 +31,7 @@ func (g *GroupLog) Set(key, value []byte) error {
 		g.mu.Unlock()
 		return nil
 	}
-	var pairs []pair
+	var pairs []record.Pair
 	if string(key) == keyVoteCandidate {
 		pairs = g.addChangedLocked(pairs, keyVoteTerm, g.mu.vote)
 	}
@@ -38,16 +40,16 @@ func (g *GroupLog) Set(key, value []byte) error {
 	if len(pairs) == 0 {
 		return nil
 	}
-	return g.log.submit(&setStable{group: g, payload: appendPairs(nil, pairs), pairs: pairs})
+	return g.log.submit(&setStable{group: g, payload: record.AppendPairs(nil, pairs), pairs: pairs})
 }
 
 // addChangedLocked adds a value that is not stored already; nil is no value.
-func (g *GroupLog) addChangedLocked(pairs []pair, key string, value []byte) []pair {
+func (g *GroupLog) addChangedLocked(pairs []record.Pair, key string, value []byte) []record.Pair {
 	old, ok := g.mu.stable[key]
 	if value == nil || ok && bytes.Equal(old, value) {
 		return pairs
 	}
-	return append(pairs, pair{key, value})
+	return append(pairs, record.Pair{Key: key, Value: value})
 }
 
 // Get returns a stable value. The error of a missing one reads "not found",
@@ -87,12 +89,12 @@ func (g *GroupLog) GetUint64(key []byte) (uint64, error) {
 }
 
 // setStable changes the values as a durable record does.
-func (g *GroupLog) setStable(pairs []pair) {
+func (g *GroupLog) setStable(pairs []record.Pair) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, p := range pairs {
-		g.mu.stable[p.key] = p.value
-		if p.key == keyVoteTerm {
+		g.mu.stable[p.Key] = p.Value
+		if p.Key == keyVoteTerm {
 			g.mu.vote = nil
 		}
 	}
@@ -102,11 +104,11 @@ func (g *GroupLog) setStable(pairs []pair) {
 func (g *GroupLog) appendState(b []byte) []byte {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
-	b = appendPeer(b, g.id, g.peer)
+	b = record.AppendPeer(b, g.id, g.peer)
 	b = binary.LittleEndian.AppendUint64(b, g.mu.first)
 	b = binary.LittleEndian.AppendUint64(b, g.mu.next)
 	for _, key := range slices.Sorted(maps.Keys(g.mu.stable)) {
-		b = appendPairs(b, []pair{{key, g.mu.stable[key]}})
+		b = record.AppendPairs(b, []record.Pair{{Key: key, Value: g.mu.stable[key]}})
 	}
 	return b
 }

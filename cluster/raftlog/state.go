@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/roundtabledb/roundtable/cluster"
+	"github.com/roundtabledb/roundtable/cluster/raftlog/record"
 )
 
 // segment is one file of the log.
@@ -12,7 +13,7 @@ type segment struct {
 	number uint32
 	name   string
 	file   File
-	seed   seed
+	seed   record.Seed
 
 	// used is the length of header and frames, live that of the records in it
 	// of entries that are still of use.
@@ -40,11 +41,11 @@ func newState() state {
 
 // effect is what a record does to the state.
 type effect struct {
-	kind  kind
+	kind  record.Kind
 	group *GroupLog // nil for the destruction of a peer that never was here
 	index uint64
 	at    []location // of the entries that begin at index
-	pairs []pair
+	pairs []record.Pair
 	id    cluster.GroupID // of the peer destroyed
 	peer  cluster.PeerID
 }
@@ -65,10 +66,10 @@ func (s *state) segment(number uint32) *segment {
 // seen to that.
 func (s *state) apply(e effect) {
 	switch e.kind {
-	case kindGroup:
+	case record.KindGroup:
 		s.groups[e.group.id] = e.group
 		s.slots[e.group.slot] = e.group
-	case kindDestroy:
+	case record.KindDestroy:
 		if !slices.Contains(s.destroyed[e.id], e.peer) {
 			s.destroyed[e.id] = append(s.destroyed[e.id], e.peer)
 		}
@@ -77,19 +78,19 @@ func (s *state) apply(e effect) {
 			delete(s.groups, e.group.id)
 			delete(s.slots, e.group.slot)
 		}
-	case kindEntry:
+	case record.KindEntry:
 		s.account(e.at, 1)
 		e.group.extend(e.index, e.at)
-	case kindMoved:
+	case record.KindMoved:
 		s.account(e.at, 1)
 		s.release(e.group.move(e.index, e.at))
-	case kindTruncate:
+	case record.KindTruncate:
 		s.release(e.group.truncate(e.index))
-	case kindCompact:
+	case record.KindCompact:
 		s.release(e.group.compact(e.index))
-	case kindReset:
+	case record.KindReset:
 		s.release(e.group.reset(e.index))
-	case kindStable:
+	case record.KindStable:
 		e.group.setStable(e.pairs)
 	}
 }
@@ -113,19 +114,19 @@ func (s *state) account(at []location, sign int64) {
 }
 
 // appendHead appends the records that restate everything but entries.
-func (s *state) appendHead(b []byte, sd seed) []byte {
+func (s *state) appendHead(b []byte, sd record.Seed) []byte {
 	for _, slot := range slices.Sorted(maps.Keys(s.slots)) {
 		start := len(b)
-		b = beginRecord(b, slot, kindState, 0, 0, 0)
+		b = record.Begin(b, slot, record.KindState, 0, 0, 0)
 		b = s.slots[slot].appendState(b)
-		endRecord(b, start, sd)
+		record.End(b, start, sd)
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.destroyed)) {
 		for _, peer := range s.destroyed[id] {
 			start := len(b)
-			b = beginRecord(b, 0, kindDestroy, 0, 0, 0)
-			b = appendPeer(b, id, peer)
-			endRecord(b, start, sd)
+			b = record.Begin(b, 0, record.KindDestroy, 0, 0, 0)
+			b = record.AppendPeer(b, id, peer)
+			record.End(b, start, sd)
 		}
 	}
 	return b
