@@ -109,13 +109,17 @@ echo
   --cut "'$hook' cut \$REGION" --heal "'$hook' heal \$REGION" \
   --stop-node "'$hook' kill \$REGION" --start-node "'$hook' start \$REGION"
 
-[ "${ONCE:-}" = 1 ] || cat <<END
+[ "${ONCE:-}" = 1 ] && exit
+same=
+[ "$ROUNDTABLE_PROJECT" = roundtable ] || same="ROUNDTABLE_PROJECT=$ROUNDTABLE_PROJECT ROUNDTABLE_SUBNET=${ROUNDTABLE_SUBNET:-172.30} "
+cat <<END
 
 The regions stay up. Try:
 
   export AWS_ACCESS_KEY_ID=ROUNDTABLEDEMO AWS_SECRET_ACCESS_KEY=roundtable-demo-secret
   aws dynamodb list-tables --endpoint-url http://127.0.0.1:${ports}8201 --region eu-west-1
-  deploy/compose/region.sh cut eu-west-1
+  ${same}deploy/compose/region.sh cut eu-west-1
+  ${same}deploy/compose/region.sh heal eu-west-1
   $binary status --endpoint http://127.0.0.1:${ports}9101
 
 To stop them and forget their data:  $stop
