@@ -85,6 +85,9 @@ type Options struct {
 type Faults struct {
 	// AckBeforeCommit reports success for a command before it is proposed.
 	AckBeforeCommit bool
+	// ReplayLog has raft, when it starts, apply the whole log that is left, as
+	// if the applied index had not moved with the data.
+	ReplayLog bool
 }
 
 // Group is one peer of a Raft group. It is safe for concurrent use.
@@ -140,6 +143,9 @@ func Start(o Options) (*Group, error) {
 	g.leadership.Store(&leadership{changed: make(chan struct{})})
 	g.queue.limits = o.Tuning.queueLimits()
 	g.snapshots = newSnapshotStore(o.Machine)
+	if o.Faults.ReplayLog {
+		g.snapshots.forgetful = o.Log
+	}
 	g.log = newGuardedLog(o.Log, g.snapshots.oldestOpen, func() uint64 { return o.Machine.Meta().AppliedIndex })
 
 	if err := g.startRaft(); err != nil {

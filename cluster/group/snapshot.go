@@ -23,7 +23,9 @@ var (
 // opening it pins a consistent view that package host can send.
 type snapshotStore struct {
 	machine *machine.Partition
-	mu      struct {
+	// forgetful is the log, for Faults.ReplayLog.
+	forgetful Log
+	mu        struct {
 		sync.Mutex
 		open map[*openSnapshot]struct{}
 	}
@@ -53,7 +55,27 @@ func (s *snapshotStore) List() ([]*raft.SnapshotMeta, error) {
 	if meta.AppliedIndex == 0 {
 		return nil, nil
 	}
-	return []*raft.SnapshotMeta{snapshotMeta(meta)}, nil
+	shown := snapshotMeta(meta)
+	if s.forgetful != nil {
+		if err := s.forget(shown); err != nil {
+			return nil, err
+		}
+	}
+	return []*raft.SnapshotMeta{shown}, nil
+}
+
+// forget makes a snapshot look as if it ended where the log begins.
+func (s *snapshotStore) forget(shown *raft.SnapshotMeta) error {
+	first, err := s.forgetful.FirstIndex()
+	if err != nil || first == 0 || first >= shown.Index {
+		return err
+	}
+	var entry raft.Log
+	if err := s.forgetful.GetLog(first, &entry); err != nil {
+		return err
+	}
+	shown.Index, shown.Term = first, entry.Term
+	return nil
 }
 
 // Open implements raft.SnapshotStore. What it returns may be newer than what

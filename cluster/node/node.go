@@ -128,7 +128,10 @@ func (n *Node) openGroups() error {
 		Now:             n.config.Now,
 		Tuning:          n.config.Group,
 		Logger:          n.logger,
-		GroupFaults:     group.Faults{AckBeforeCommit: n.config.Faults.AckBeforeCommit},
+		GroupFaults: group.Faults{
+			AckBeforeCommit: n.config.Faults.AckBeforeCommit,
+			ReplayLog:       n.config.Faults.SkipAppliedCheck,
+		},
 		MachineFaults: machine.Faults{
 			MergeBlindly:     n.config.Faults.MergeBlindly,
 			SkipAppliedCheck: n.config.Faults.SkipAppliedCheck,

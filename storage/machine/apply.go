@@ -63,6 +63,10 @@ type applier struct {
 	index  uint64
 	time   version.Timestamp
 	logged int
+	// reached is the greatest index ever applied, and again says that the entry
+	// at hand is not beyond it, which only a fault allows.
+	reached uint64
+	again   bool
 
 	// reused memory
 	key, scratch []byte
@@ -72,6 +76,7 @@ type applier struct {
 func newApplier(p *Partition, m Meta, consumers map[string]ConsumerState, table *sessions) applier {
 	a := applier{p: p, meta: m, sessions: table, overlay: make(map[string]int)}
 	a.consumers = consumers
+	a.reached = m.AppliedIndex
 	for name := range consumers {
 		if isRegion(name) {
 			a.regions++
@@ -100,6 +105,7 @@ func (a *applier) entry(e *Entry) ([]command.Result, error) {
 	if e.Index <= a.meta.AppliedIndex && !a.faults.SkipAppliedCheck {
 		return nil, storage.Errorf(storage.Internal, "entry %d comes again, %d was applied", e.Index, a.meta.AppliedIndex)
 	}
+	a.again, a.reached = e.Index <= a.reached, max(a.reached, e.Index)
 	a.meta.AppliedIndex, a.meta.AppliedTerm = e.Index, e.Term
 	if e.Configuration {
 		a.meta.ConfigIndex, a.meta.Config = e.Index, append([]byte(nil), e.Data...)
@@ -130,7 +136,9 @@ func (a *applier) command(encoded []byte, res *command.Result) error {
 		res.Err.Err = nil
 		return nil
 	}
-	if c.Request.Session == 0 {
+	// Sessions are another defence against commands that come twice, and would
+	// hide that this one is off.
+	if c.Request.Session == 0 || a.again {
 		return a.execute(c, res)
 	}
 	known, found := a.sessions.lookup(c.Request)
