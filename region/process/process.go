@@ -104,6 +104,9 @@ func (p *Process) open() error {
 	if err != nil {
 		return err
 	}
+	if err := p.telemetry.Registry().Register(replicationCollector{p.replicator.Metrics}); err != nil {
+		return fmt.Errorf("measure replication: %w", err)
+	}
 	p.regional.Serve(p.replicator)
 	p.node.Describe(p.report)
 	p.replicator.Register(p.node.Server())
