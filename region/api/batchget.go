@@ -1,7 +1,9 @@
 package api
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 	"sync"
@@ -43,7 +45,9 @@ type rawMember struct {
 }
 
 type batchGetRequest struct {
-	tables   []batchGetTable
+	tables []batchGetTable
+	// raw is RequestItems as it came.
+	raw      []byte
 	capacity awsjson.Text
 }
 
@@ -53,9 +57,11 @@ func readBatchGetRequest(body []byte) (*batchGetRequest, error) {
 	for r.Struct("BatchGetItemInput") {
 		switch string(r.Name()) {
 		case "RequestItems":
+			start := r.Mark()
 			for r.Map("KeysAndAttributes") {
 				in.tables = append(in.tables, readBatchGetTable(r))
 			}
+			in.raw = r.Since(start)
 		case "ReturnConsumedCapacity":
 			in.capacity = r.Text()
 		default:
@@ -68,6 +74,7 @@ func readBatchGetRequest(body []byte) (*batchGetRequest, error) {
 
 func readBatchGetTable(r *awsjson.Reader) batchGetTable {
 	t := batchGetTable{name: string(r.Name())}
+	t.Words = request.Bare
 	for r.Struct("KeysAndAttributes") {
 		name := string(r.Name())
 		if name == "Keys" {
@@ -96,16 +103,20 @@ func readBatchGetTable(r *awsjson.Reader) batchGetTable {
 
 // check is what DynamoDB checks before it looks for the tables.
 func (in *batchGetRequest) check() error {
-	if len(in.tables) == 0 {
-		return awsjson.Validationf("The requestItems parameter is required for BatchGetItem")
-	}
 	var c constraint.Set
+	c.RequireUnshown(len(in.tables) > 0, "RequestItems", "Member must have length greater than or equal to 1")
+	if slices.ContainsFunc(in.tables, func(t batchGetTable) bool { return !tableNameFits(t.name) }) {
+		var told bytes.Buffer
+		if err := json.Compact(&told, in.raw); err != nil {
+			return awsjson.Serializationf("")
+		}
+		c.Require(false, "requestItems", constraint.Quoted(told.String()), tableNameRule)
+	}
 	c.Enum(in.capacity, "returnConsumedCapacity", returnConsumedCapacity)
 	total := 0
 	for _, t := range in.tables {
 		total += len(t.keys)
-		requireTable(&c, t.name)
-		t.Legacy.Require(&c)
+		t.Legacy.Require(&c, t.Words)
 		if n := len(t.keys); n == 0 || n > maxBatchGets {
 			rule := "greater than or equal to 1"
 			if n > 0 {
@@ -120,12 +131,29 @@ func (in *batchGetRequest) check() error {
 	if total > maxBatchGets {
 		return awsjson.Validationf("Too many items requested for the BatchGetItem call")
 	}
+	if err := in.checkMixture(); err != nil {
+		return err
+	}
 	for i := range in.tables {
 		if err := in.tables[i].check(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// checkMixture refuses an expression for one table and what it has replaced for
+// another: all tables have to be asked in one way.
+func (in *batchGetRequest) checkMixture() error {
+	var all batchGetTable
+	for i := range in.tables {
+		t := &in.tables[i]
+		all.Projection.Set = all.Projection.Set || t.Projection.Set
+		if t.AttributesToGet != nil {
+			all.AttributesToGet = t.AttributesToGet
+		}
+	}
+	return all.Expressions.Check(&all.Legacy, []string{request.ProjectionExpression}, []string{"AttributesToGet"})
 }
 
 func (t *batchGetTable) check() (err error) {

@@ -41,6 +41,7 @@ type batchWriteRequest struct {
 func readBatchWriteRequest(body []byte) (*batchWriteRequest, error) {
 	in := new(batchWriteRequest)
 	r := awsjson.NewReader(body)
+	r.UseOlderWords()
 	for r.Struct("BatchWriteItemInput") {
 		switch string(r.Name()) {
 		case "RequestItems":
@@ -104,12 +105,22 @@ func (in *batchWriteRequest) check() error {
 	}
 	c.Enum(in.capacity, "returnConsumedCapacity", returnConsumedCapacity)
 	c.Enum(in.metrics, "returnItemCollectionMetrics", returnCollectionMetrics)
+	if err := c.Err(); err != nil {
+		return err
+	}
 	total := 0
 	for _, t := range in.tables {
 		total += len(t.writes)
-		requireTable(&c, t.name)
-		c.Require(len(t.writes) >= 1 && len(t.writes) <= maxBatchWrites, "requestItems", constraint.Quoted("{"+t.name+"=[...]}"),
-			"Map value must satisfy constraint: [Member must have length less than or equal to 25, Member must have length greater than or equal to 1]")
+		switch {
+		case !tableNameFits(t.name):
+			c.Require(false, "requestItems", constraint.Quoted(in.told()), tableNameRule)
+		case len(t.writes) < 1 || len(t.writes) > maxBatchWrites:
+			c.Require(false, "requestItems", constraint.Quoted(in.told()),
+				"Map value must satisfy constraint: [Member must have length less than or equal to 25, Member must have length greater than or equal to 1]")
+		default:
+			continue
+		}
+		break // the error repeats the whole map
 	}
 	if err := c.Err(); err != nil {
 		return err
@@ -127,13 +138,14 @@ func (in *batchWriteRequest) check() error {
 	return nil
 }
 
-// requireTable requires the name of a table as a key of RequestItems.
-func requireTable(c *constraint.Set, name string) {
+// tableNameFits reports whether a key of RequestItems can be the name of a table.
+func tableNameFits(name string) bool {
 	name = constraint.TableName(name)
-	c.Require(constraint.IsName(name) && len(name) <= constraint.MaxName, "requestItems", constraint.Quoted("{"+name+"=...}"),
-		"Map keys must satisfy constraint: [Member must have length less than or equal to 255, "+
-			"Member must have length greater than or equal to 3, Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+]")
+	return constraint.IsName(name) && len(name) <= constraint.MaxName
 }
+
+const tableNameRule = "Map keys must satisfy constraint: [Member must have length less than or equal to 255, " +
+	"Member must have length greater than or equal to 3, Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+]"
 
 func (w *batchWrite) check() error {
 	if w.put.Set == w.delete.Set {

@@ -39,6 +39,11 @@ type pageRequest struct {
 func readPageRequest(body []byte, class string) (*pageRequest, error) {
 	in := &pageRequest{isQuery: class == queryInput}
 	r := awsjson.NewReader(body)
+	in.Words = request.Bare
+	if !in.isQuery {
+		in.Words = request.Older
+		r.UseOlderWords()
+	}
 	for r.Struct(class) {
 		switch string(r.Name()) {
 		case "TableName":
@@ -72,19 +77,20 @@ func readPageRequest(body []byte, class string) (*pageRequest, error) {
 
 // check is what DynamoDB checks first of both operations.
 func (in *pageRequest) check() error {
-	if err := constraint.CheckTableName(in.table); err != nil {
+	if err := request.CheckTableName(in.table); err != nil {
 		return err
+	}
+	if in.isQuery {
+		if err := in.Legacy.CheckOperator(); err != nil {
+			return err
+		}
 	}
 	var c constraint.Set
 	c.Name(in.index, "indexName", 3)
-	if in.isQuery {
-		c.RequireUnshown(!in.limit.Set || in.limit.Value >= 1, "Limit", "Member must have value greater than or equal to 1")
-	} else {
-		c.AtLeast(in.limit, "limit", 1)
-	}
+	c.RequireUnshown(!in.limit.Set || in.limit.Value >= 1, "Limit", "Member must have value greater than or equal to 1")
 	c.Enum(in.capacity, "returnConsumedCapacity", returnConsumedCapacity)
 	c.Enum(in.selects, "select", selects)
-	in.Legacy.Require(&c)
+	in.Legacy.Require(&c, in.Words)
 	return c.Err()
 }
 
@@ -94,10 +100,7 @@ func (in *pageRequest) checkValues() error {
 	if err := in.Legacy.Check(); err != nil {
 		return err
 	}
-	if in.startKey.Invalid != nil {
-		return startKeyError(in.startKey.Invalid)
-	}
-	return nil
+	return in.startKey.Invalid
 }
 
 // checkSelect checks Select against what else says which attributes are wanted.
@@ -110,14 +113,14 @@ func (in *pageRequest) checkSelect() error {
 		list = "AttributesToGet"
 	}
 	switch s := in.selects.Value; {
-	case s == "ALL_PROJECTED_ATTRIBUTES" && !in.index.Set:
-		return awsjson.Validationf("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
 	case s == "SPECIFIC_ATTRIBUTES" && list == "":
-		return awsjson.Validationf("Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES")
+		return awsjson.Validationf("1 validation error detected: Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES")
 	case s == "COUNT" && list != "":
 		return awsjson.Validationf("Cannot specify the %s when choosing to get only the Count", list)
 	case in.selects.Set && s != "SPECIFIC_ATTRIBUTES" && list != "":
 		return awsjson.Validationf("Cannot specify the %s when choosing to get %s", list, s)
+	case s == "ALL_PROJECTED_ATTRIBUTES" && !in.index.Set:
+		return awsjson.Validationf("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
 	}
 	return nil
 }
@@ -260,14 +263,9 @@ func (in *pageRequest) queryRange(t *schema.Table, condition *expr.KeyCondition)
 func (in *pageRequest) encodeStartKey(t *schema.Table) ([]byte, error) {
 	key, err := request.Key(t, in.startKey.Item)
 	if err != nil {
-		return nil, startKeyError(err)
+		return nil, awsjson.Validationf("The provided starting key is invalid")
 	}
 	return key, nil
-}
-
-// startKeyError is the error for an ExclusiveStartKey with something wrong.
-func startKeyError(err error) error {
-	return awsjson.Validationf("The provided starting key is invalid: %s", awsjson.ExceptionOf(err).Message)
 }
 
 // checkFilter refuses a filter of a Query that looks at key attributes: they
@@ -336,7 +334,7 @@ func (in *pageRequest) scanPage() (machine.PageRequest, error) {
 
 func (in *pageRequest) checkSegments() error {
 	var c constraint.Set
-	c.AtLeast(in.segment, "segment", 0)
+	c.RequireUnshown(!in.segment.Set || in.segment.Value >= 0, "Segment", "Member must have value greater than or equal to 0")
 	c.AtMost(in.segment, "segment", query.MaxSegments-1)
 	c.AtLeast(in.total, "totalSegments", 1)
 	c.AtMost(in.total, "totalSegments", query.MaxSegments)
@@ -349,8 +347,7 @@ func (in *pageRequest) checkSegments() error {
 	case in.total.Set && !in.segment.Set:
 		return awsjson.Validationf("The Segment parameter is required but was not present in the request when parameter TotalSegments is present")
 	case in.total.Set && in.segment.Value >= in.total.Value:
-		return awsjson.Validationf("The Segment parameter is zero-based and must be less than parameter TotalSegments: "+
-			"Segment: %d is not less than TotalSegments: %d", in.segment.Value, in.total.Value)
+		return awsjson.Validationf("The Segment parameter is zero-based and must be less than parameter TotalSegments")
 	}
 	return nil
 }

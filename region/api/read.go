@@ -10,7 +10,7 @@ import (
 )
 
 func (a *API) getItem(ctx context.Context, r *awsjson.Request, dst []byte) ([]byte, error) {
-	in, err := readItemRequest(r.Body, "GetItemInput")
+	in, err := readItemRequest(r.Body, getItem)
 	if err != nil {
 		return dst, err
 	}
@@ -52,7 +52,7 @@ func (a *API) getItem(ctx context.Context, r *awsjson.Request, dst []byte) ([]by
 
 // get checks a GetItem and returns its projection, nil for all attributes.
 func (in *itemRequest) get() (*expr.Projection, error) {
-	if err := in.check(false); err != nil {
+	if err := in.check(); err != nil {
 		return nil, err
 	}
 	err := in.Expressions.Check(&in.Legacy, []string{request.ProjectionExpression}, []string{"AttributesToGet"})

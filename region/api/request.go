@@ -15,6 +15,7 @@ import (
 // itemRequest is a request of PutItem, GetItem, UpdateItem or DeleteItem. Each
 // has some of the members.
 type itemRequest struct {
+	operation  operation
 	table      awsjson.Text
 	item, key  request.Attributes
 	consistent awsjson.Flag
@@ -26,10 +27,22 @@ type itemRequest struct {
 	capacity, metrics             awsjson.Text
 }
 
-func readItemRequest(body []byte, class string) (*itemRequest, error) {
-	in := new(itemRequest)
+// operation is which of the operations a request is of.
+type operation uint8
+
+const (
+	getItem operation = iota
+	putItem
+	updateItem
+	deleteItem
+)
+
+var inputs = [...]string{getItem: "GetItemInput", putItem: "PutItemInput", updateItem: "UpdateItemInput", deleteItem: "DeleteItemInput"}
+
+func readItemRequest(body []byte, o operation) (*itemRequest, error) {
+	in := &itemRequest{operation: o}
 	r := awsjson.NewReader(body)
-	for r.Struct(class) {
+	for r.Struct(inputs[o]) {
 		switch string(r.Name()) {
 		case "TableName":
 			in.table = r.Text()
@@ -53,26 +66,61 @@ func readItemRequest(body []byte, class string) (*itemRequest, error) {
 			}
 		}
 	}
+	switch {
+	case r.Deep():
+		in.Words = request.Older
+	case o == getItem:
+		in.Words = request.Bare
+	}
 	return in, r.End()
 }
 
 // check is what DynamoDB checks first: that the members are as its model says.
-func (in *itemRequest) check(put bool) error {
-	if err := constraint.CheckTableName(in.table); err != nil {
-		return err
+func (in *itemRequest) check() error {
+	subject := in.key.Set
+	if in.operation == putItem {
+		subject = in.item.Set
 	}
 	var c constraint.Set
-	if put {
-		c.Present(in.item.Set, "item")
-	} else {
-		c.Present(in.key.Set, "key")
+	if !in.table.Set || !subject || in.Words == request.Older {
+		in.Words = request.Older
+		in.requireOlder(&c, subject)
+		return c.Err()
+	}
+	if err := request.CheckTableName(in.table); err != nil {
+		return err
+	}
+	if in.operation == updateItem {
+		c.EnumUnnamed(in.returnValues, returnValues, returnValuesTold)
+		if err := c.Err(); err != nil {
+			return err
+		}
 	}
 	c.Enum(in.capacity, "returnConsumedCapacity", returnConsumedCapacity)
-	c.Enum(in.metrics, "returnItemCollectionMetrics", returnCollectionMetrics)
-	c.Enum(in.returnValues, "returnValues", returnValues)
-	c.Enum(in.returnOnFailure, "returnValuesOnConditionCheckFailure", returnOnFailure)
-	in.Legacy.Require(&c)
+	if in.operation != getItem {
+		c.EnumUnnamed(in.returnValues, returnValues, returnValuesTold)
+		c.Enum(in.metrics, "returnItemCollectionMetrics", returnCollectionMetrics)
+		c.Enum(in.returnOnFailure, "returnValuesOnConditionCheckFailure", returnOnFailure)
+	}
+	in.Legacy.Require(&c, in.Words)
 	return c.Err()
+}
+
+// requireOlder is the same in the older words, all of it together.
+func (in *itemRequest) requireOlder(c *constraint.Set, subject bool) {
+	c.Enum(in.capacity, "returnConsumedCapacity", returnConsumedCapacity)
+	c.TableName(in.table)
+	if in.operation != getItem {
+		c.Enum(in.metrics, "returnItemCollectionMetrics", returnCollectionMetrics)
+		c.Enum(in.returnValues, "returnValues", returnValues)
+		c.Enum(in.returnOnFailure, "returnValuesOnConditionCheckFailure", returnOnFailure)
+	}
+	in.Legacy.Require(c, request.Older)
+	if in.operation == putItem {
+		c.Present(subject, "item")
+	} else {
+		c.Present(subject, "key")
+	}
 }
 
 var errNoTable = storage.Errorf(storage.ResourceNotFound, "Requested resource not found")
@@ -101,7 +149,10 @@ var (
 	returnCollectionMetrics = []string{"SIZE", "NONE"}
 	returnValues            = []string{"ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"}
 	returnOnFailure         = []string{"ALL_OLD", "NONE"}
-	selects                 = []string{"SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES"}
+	// returnValuesTold is returnValues as the newer words list it, with the
+	// service's own slip.
+	returnValuesTold = []string{"ALL_OLD", "UPDATED_OLD", "ALL_NEW", "UPDATE_NEW", "NONE"}
+	selects          = []string{"SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES"}
 )
 
 // parseCondition makes the condition of a write, if it has one.

@@ -7,17 +7,18 @@ import (
 	"github.com/roundtabledb/roundtable/region/request"
 	"github.com/roundtabledb/roundtable/storage/command"
 	"github.com/roundtabledb/roundtable/storage/expr"
+	"github.com/roundtabledb/roundtable/storage/item"
 	"github.com/roundtabledb/roundtable/storage/schema"
 )
 
 func (a *API) updateItem(ctx context.Context, r *awsjson.Request, dst []byte) ([]byte, error) {
-	in, err := readItemRequest(r.Body, "UpdateItemInput")
+	in, err := readItemRequest(r.Body, updateItem)
 	if err != nil {
 		return dst, err
 	}
 	cmd, err := in.updateCommand()
 	if err != nil {
-		return dst, err
+		return dst, in.Words.Envelop(err)
 	}
 	t, err := a.table(in.table.Value)
 	if err != nil {
@@ -28,6 +29,9 @@ func (a *API) updateItem(ctx context.Context, r *awsjson.Request, dst []byte) ([
 	}
 	if err := keepsKey(&t.Table, cmd.Update); err != nil {
 		return dst, err
+	}
+	if cmd.Update != nil && cmd.Update.Charge() > item.MaxSize {
+		return dst, item.UpdateTooLarge()
 	}
 	res, err := a.execute(ctx, t, cmd)
 	if err != nil {
@@ -46,14 +50,20 @@ var updateReturns = map[string]command.Return{
 
 // updateCommand checks an UpdateItem and makes its command but for the key.
 func (in *itemRequest) updateCommand() (*command.Command, error) {
-	if err := in.check(false); err != nil {
+	if err := in.check(); err != nil {
 		return nil, err
 	}
-	if err := in.checkUpdateParameters(); err != nil {
+	err := in.Expressions.Check(&in.Legacy,
+		[]string{"UpdateExpression", "ConditionExpression"},
+		[]string{"AttributeUpdates", "Expected", "ConditionalOperator"})
+	if err != nil {
 		return nil, err
 	}
 	if in.key.Invalid != nil {
 		return nil, in.key.Invalid
+	}
+	if err := in.Legacy.Check(); err != nil {
+		return nil, err
 	}
 	cmd := &command.Command{
 		Kind:            command.Update,
@@ -75,18 +85,6 @@ func (in *itemRequest) updateCommand() (*command.Command, error) {
 		return nil, err
 	}
 	return cmd, in.parseCondition(cmd, b)
-}
-
-// checkUpdateParameters checks the members of UpdateItem that say what to do,
-// and when, against each other.
-func (in *itemRequest) checkUpdateParameters() error {
-	err := in.Expressions.Check(&in.Legacy,
-		[]string{"UpdateExpression", "ConditionExpression"},
-		[]string{"AttributeUpdates", "Expected", "ConditionalOperator"})
-	if err != nil {
-		return err
-	}
-	return in.Legacy.Check()
 }
 
 // keepsKey refuses an update of a key attribute.

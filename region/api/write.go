@@ -11,13 +11,13 @@ import (
 )
 
 func (a *API) putItem(ctx context.Context, r *awsjson.Request, dst []byte) ([]byte, error) {
-	in, err := readItemRequest(r.Body, "PutItemInput")
+	in, err := readItemRequest(r.Body, putItem)
 	if err != nil {
 		return dst, err
 	}
 	cmd, err := in.put()
 	if err != nil {
-		return dst, err
+		return dst, in.Words.Envelop(err)
 	}
 	t, err := a.table(in.table.Value)
 	if err != nil {
@@ -36,7 +36,7 @@ func (a *API) putItem(ctx context.Context, r *awsjson.Request, dst []byte) ([]by
 // put checks a PutItem, in DynamoDB's order, and makes its command but for the
 // key.
 func (in *itemRequest) put() (*command.Command, error) {
-	if err := in.check(true); err != nil {
+	if err := in.check(); err != nil {
 		return nil, err
 	}
 	if err := in.checkConditionParameters(); err != nil {
@@ -54,7 +54,10 @@ func (in *itemRequest) put() (*command.Command, error) {
 		return nil, err
 	}
 	if size > item.MaxSize {
-		return nil, awsjson.Validationf("Item size has exceeded the maximum allowed size")
+		return nil, item.TooLarge()
+	}
+	if err := in.Legacy.Check(); err != nil {
+		return nil, err
 	}
 	b, err := in.Bindings()
 	if err != nil {
@@ -64,13 +67,13 @@ func (in *itemRequest) put() (*command.Command, error) {
 }
 
 func (a *API) deleteItem(ctx context.Context, r *awsjson.Request, dst []byte) ([]byte, error) {
-	in, err := readItemRequest(r.Body, "DeleteItemInput")
+	in, err := readItemRequest(r.Body, deleteItem)
 	if err != nil {
 		return dst, err
 	}
 	cmd, err := in.delete()
 	if err != nil {
-		return dst, err
+		return dst, in.Words.Envelop(err)
 	}
 	t, err := a.table(in.table.Value)
 	if err != nil {
@@ -88,7 +91,7 @@ func (a *API) deleteItem(ctx context.Context, r *awsjson.Request, dst []byte) ([
 
 // delete checks a DeleteItem and makes its command but for the key.
 func (in *itemRequest) delete() (*command.Command, error) {
-	if err := in.check(false); err != nil {
+	if err := in.check(); err != nil {
 		return nil, err
 	}
 	if err := in.checkConditionParameters(); err != nil {
@@ -101,6 +104,9 @@ func (in *itemRequest) delete() (*command.Command, error) {
 	if err := in.returnOld(cmd); err != nil {
 		return nil, err
 	}
+	if err := in.Legacy.Check(); err != nil {
+		return nil, err
+	}
 	b, err := in.Bindings()
 	if err != nil {
 		return nil, err
@@ -111,11 +117,7 @@ func (in *itemRequest) delete() (*command.Command, error) {
 // checkConditionParameters checks the members of PutItem and DeleteItem that
 // make a condition against each other.
 func (in *itemRequest) checkConditionParameters() error {
-	err := in.Expressions.Check(&in.Legacy, []string{"ConditionExpression"}, []string{"Expected", "ConditionalOperator"})
-	if err != nil {
-		return err
-	}
-	return in.Legacy.Check()
+	return in.Expressions.Check(&in.Legacy, []string{"ConditionExpression"}, []string{"Expected", "ConditionalOperator"})
 }
 
 // returnOld sets what an operation returns that can only return the old item.

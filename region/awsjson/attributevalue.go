@@ -271,6 +271,9 @@ func (v *valueReader) number() item.Number {
 	}
 	n, err := item.ParseNumberBytes(text)
 	if err != nil {
+		if v.r.older {
+			err = olderNumberError(string(text), err)
+		}
 		v.refuse(err)
 	}
 	return n
@@ -330,6 +333,9 @@ func (v *valueReader) set(kind item.Kind) {
 	}
 	set, err := item.Set(kind, members)
 	if err != nil {
+		if v.r.older && len(members) > 0 {
+			err = olderDuplicate(kind, members)
+		}
 		v.refuse(err)
 		return
 	}

@@ -29,6 +29,10 @@ type Reader struct {
 	// innermost level.
 	atValue bool
 	levels  []level
+	// older says that values are refused in the older words. deepest is the
+	// most levels that were open at a time.
+	older   bool
+	deepest int
 }
 
 // level is an object or list that is being read.
@@ -188,6 +192,7 @@ func (r *Reader) enter(opening byte, kind levelKind, before, class, after string
 		}
 		r.pos++
 		r.levels = append(r.levels, level{kind: kind})
+		r.deepest = max(r.deepest, len(r.levels))
 		return true
 	case c == 'n':
 		r.literal("null")

@@ -21,6 +21,7 @@ func (r *Reader) skipValue(depth int) {
 			return
 		}
 		r.pos++
+		r.deepest = max(r.deepest, depth+1)
 		// In ASCII, each closing bracket lies two behind its opening one.
 		r.skipMembers(c == '{', c+2, depth+1)
 	case 't':

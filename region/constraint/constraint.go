@@ -50,6 +50,14 @@ func (c *Set) Enum(t awsjson.Text, member string, set []string) {
 	}
 }
 
+// EnumUnnamed is Enum in the newer words, which show neither the member nor its
+// value. told is the set as they have it.
+func (c *Set) EnumUnnamed(t awsjson.Text, set, told []string) {
+	if t.Set && !slices.Contains(set, t.Value) && len(c.broken) < maxReported {
+		c.broken = append(c.broken, "Failed to satisfy constraint: Member must satisfy enum value set: ["+strings.Join(told, ", ")+"]")
+	}
+}
+
 // AtLeast requires a number not to be below a bound, if there is one.
 func (c *Set) AtLeast(n awsjson.Int, member string, bound int64) {
 	if n.Set && n.Value < bound {
@@ -109,11 +117,16 @@ func (c *Set) Err() error {
 // CheckTableName checks a TableName, which may be an ARN. DynamoDB looks at
 // nothing else when it is wrong.
 func CheckTableName(t awsjson.Text) error {
-	t.Value = TableName(t.Value)
 	var c Set
+	c.TableName(t)
+	return c.Err()
+}
+
+// TableName requires a TableName, which may be an ARN.
+func (c *Set) TableName(t awsjson.Text) {
+	t.Value = TableName(t.Value)
 	c.Present(t.Set, "tableName")
 	c.Name(t, "tableName", 1)
-	return c.Err()
 }
 
 // TableName is the name in a TableName that may be an ARN.

@@ -25,6 +25,8 @@ type Expressions struct {
 	Values map[string]item.Value
 	// Invalid is what is wrong with a value, reported in its turn.
 	Invalid error
+	// Words is how that is reported.
+	Words Words
 }
 
 // Read reads the member that r is at, if it is one of x.
@@ -99,6 +101,9 @@ func (x *Expressions) Check(l *Legacy, exprs, old []string) error {
 		}
 		users = append(users, name)
 	}
+	if x.Words != Older {
+		return awsjson.Validationf("ExpressionAttributeValues can only be specified when using expressions")
+	}
 	be := "is"
 	if len(users) > 1 {
 		be = "are"
@@ -121,6 +126,9 @@ func named(names []string, given func(string) bool) []string {
 func (x *Expressions) Bindings() (*expr.Bindings, error) {
 	if x.Names == nil && x.Values == nil {
 		return nil, nil
+	}
+	if x.Invalid != nil && x.Words != Older {
+		return nil, x.Invalid
 	}
 	if x.Invalid != nil {
 		return nil, awsjson.Validationf("ExpressionAttributeValues contains invalid value: %s for key %s",

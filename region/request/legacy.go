@@ -1,6 +1,7 @@
 package request
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/roundtabledb/roundtable/region/awsjson"
@@ -162,12 +163,15 @@ var (
 	updateActions        = []string{"DELETE", "PUT", "ADD"}
 )
 
-// Require notes what the API's model says of the members and they break.
-func (l *Legacy) Require(c *constraint.Set) {
+// Require notes what the API's model says of the members and they break. The
+// newer words leave ConditionalOperator to Check.
+func (l *Legacy) Require(c *constraint.Set, w Words) {
 	if l.absent() {
 		return
 	}
-	c.Enum(l.ConditionalOperator, "conditionalOperator", conditionalOperators)
+	if w == Older {
+		c.Enum(l.ConditionalOperator, "conditionalOperator", conditionalOperators)
+	}
 	for i := range l.Expected {
 		requireOperator(c, "expected", &l.Expected[i].Comparison, false)
 	}
@@ -200,14 +204,14 @@ func requireOperator(c *constraint.Set, member string, comparison *expr.Comparis
 	}
 }
 
-// Check refuses values that are not acceptable, and a ConditionalOperator that
-// has nothing to join.
+// Check refuses a ConditionalOperator that has nothing to join, and values that
+// are not acceptable.
 func (l *Legacy) Check() error {
-	if l.invalid != nil {
-		return l.invalid
+	if err := l.CheckOperator(); err != nil {
+		return err
 	}
 	if !l.ConditionalOperator.Set {
-		return nil
+		return l.invalid
 	}
 	switch n := len(l.Expected) + len(l.Comparisons); n {
 	case 0:
@@ -215,8 +219,17 @@ func (l *Legacy) Check() error {
 	case 1:
 		return awsjson.Validationf("ConditionalOperator can only be used when Filter or Expected has two or more elements")
 	default:
+		return l.invalid
+	}
+}
+
+// CheckOperator refuses a ConditionalOperator that there is none of, where it
+// has something to join. The text is the service's own, down to its ALL.
+func (l *Legacy) CheckOperator() error {
+	if !l.ConditionalOperator.Set || len(l.Expected)+len(l.Comparisons) < 2 || slices.Contains(conditionalOperators, l.ConditionalOperator.Value) {
 		return nil
 	}
+	return awsjson.Validationf("Failed to satisfy constraint: Member must satisfy enum value set: [ALL, OR]")
 }
 
 // ExpectedCondition is what Expected asks for, nil for nothing.

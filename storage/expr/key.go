@@ -45,7 +45,12 @@ type KeyName struct {
 // says that the schema has no sort key.
 func (k *KeyCondition) Split(partition, sort KeyName) (item.Value, *KeyTerm, error) {
 	if len(k.Terms) > 2 {
-		return item.Value{}, nil, storage.Validationf("Conditions can be of length 1 or 2 only")
+		keys := 1
+		if sort.Name != "" {
+			keys++
+		}
+		return item.Value{}, nil, storage.Validationf("The number of query conditions (%d) exceeds the number of key attributes "+
+			"defined in the schema (%d)", len(k.Terms), keys)
 	}
 	hash, other := k.term(partition.Name)
 	switch {
@@ -138,7 +143,7 @@ func (k *KeyCondition) collect(p *predicate) error {
 		return err
 	}
 	if seen, _ := k.term(t.Name); seen != nil {
-		return storage.Validationf("KeyConditionExpressions must only contain one condition per key")
+		return storage.Validationf("Invalid KeyConditionExpression: KeyConditionExpressions must only contain one condition per key")
 	}
 	k.Terms = append(k.Terms, t)
 	return nil
@@ -154,11 +159,11 @@ func keyTerm(p *predicate) (KeyTerm, error) {
 	for i := range p.args {
 		switch o := &p.args[i]; {
 		case o.kind == operandSize:
-			return t, storage.Validationf("KeyConditionExpressions cannot contain nested operations")
+			return t, storage.Validationf("Invalid KeyConditionExpression: KeyConditionExpressions cannot contain nested operations")
 		case o.kind == operandPath && t.Name != "":
 			return t, invalidKeyTerm("Multiple attribute names used in one condition")
 		case o.kind == operandPath && len(o.path) > 1:
-			return t, storage.Validationf("KeyConditionExpressions cannot have conditions on nested attributes")
+			return t, storage.Validationf("Invalid KeyConditionExpression: KeyConditionExpressions cannot have conditions on nested attributes")
 		case o.kind == operandPath:
 			t.Name = o.path[0].Name
 			if i == 1 {

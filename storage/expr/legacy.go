@@ -172,6 +172,9 @@ func (e *Expectation) comparison() (Comparison, error) {
 	case c.Operator != "" && !e.Value.IsZero():
 		c.Values = []item.Value{e.Value}
 		return c, nil
+	case c.Operator != "" && c.Values == nil && c.Operator != "NULL" && c.Operator != "NOT_NULL":
+		return c, invalidParameter("Value or AttributeValueList must be used with ComparisonOperator: %s for Attribute: %s",
+			c.Operator, c.Attribute)
 	case c.Operator != "":
 		return c, nil
 	case c.Values != nil:

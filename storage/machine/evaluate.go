@@ -115,21 +115,23 @@ func evaluatePut(c *command.Command, old *Stored, res *command.Result) effect {
 
 func evaluateUpdate(c *command.Command, old *Stored, before item.Item, res *command.Result) effect {
 	updated := before
-	if c.Update != nil {
-		var err error
-		if updated, err = c.Update.Apply(before); err != nil {
-			res.Err = asError(err)
+	if !old.Exists {
+		if c.Update != nil && !c.Update.Creates() {
 			return effect{}
 		}
-	}
-	if !old.Exists {
+		// A new item has its key already when the update looks at it.
 		key, err := c.Item.Decode()
 		if err != nil {
 			res.Err = storage.Validationf("the key cannot be read")
 			return effect{}
 		}
-		for _, attr := range key.All() {
-			updated = updated.With(attr.Name, attr.Value)
+		updated = key
+	}
+	if c.Update != nil {
+		var err error
+		if updated, err = c.Update.Apply(updated); err != nil {
+			res.Err = asError(err)
+			return effect{}
 		}
 	}
 	size := updated.Size()

@@ -292,6 +292,9 @@ func (m *model) evaluate(o op) (modelState, command.Result) {
 	case command.Put:
 		next = o.state
 	case command.Update:
+		if !old.exists && o.update == "REMOVE v" {
+			return old, r // there is nothing to remove
+		}
 		if !old.exists {
 			next = modelState{}
 		}

@@ -90,8 +90,16 @@ func TestUpdateMakesTheItem(t *testing.T) {
 	if s := r.get("a"); string(s.Item) != string(doc("pk", "a")) {
 		t.Errorf("got %x", s.Item)
 	}
-	// The key is no part of an item that is not there yet.
-	r.fails(update("b", "SET v = pk"), storage.Validation, "")
+	// The key is there for the update to look at.
+	r.must(update("b", "SET v = pk"))
+	if s := r.get("b"); string(s.Item) != string(doc("pk", "b", "v", "b")) {
+		t.Errorf("got %x", s.Item)
+	}
+	// Where there is nothing to remove, nothing is made.
+	r.must(update("d", "REMOVE v"))
+	if s := r.get("d"); s.Exists {
+		t.Errorf("got %x", s.Item)
+	}
 	r.must(update("c", "SET n = if_not_exists(n, :zero) + :one"))
 	if s := r.get("c"); string(s.Item) != string(doc("pk", "c", "n", 1)) {
 		t.Errorf("got %x", s.Item)
