@@ -41,6 +41,7 @@ type serveSettings struct {
 	drainTimeout                  time.Duration
 	logLevel, logFormat           string
 	group                         group.Tuning
+	checkpointEvery               time.Duration
 }
 
 func serveCommand() *cobra.Command {
@@ -122,7 +123,8 @@ func (s *serveSettings) advanced(f *pflag.FlagSet) {
 	f.Uint64Var(&s.group.TrailingLogs, "trailing-logs", 0, "entries of each group's log that are kept for nodes that lag (default 8192)")
 	f.Uint64Var(&s.group.SnapshotThreshold, "snapshot-threshold", 0, "entries after which a log is cut (default 2048)")
 	f.DurationVar(&s.group.SnapshotInterval, "snapshot-interval", 0, "how often logs are looked at, to cut them (default 30s)")
-	for _, name := range []string{"trailing-logs", "snapshot-threshold", "snapshot-interval"} {
+	f.DurationVar(&s.checkpointEvery, "checkpoint-every", 0, "how often state is made durable, so that logs may be cut (default 10s)")
+	for _, name := range []string{"trailing-logs", "snapshot-threshold", "snapshot-interval", "checkpoint-every"} {
 		f.Lookup(name).Hidden = true
 	}
 }
@@ -216,7 +218,8 @@ func (s *serveSettings) config(logger *slog.Logger) (process.Config, error) {
 		Node: node.Config{
 			ID: cluster.NodeID(s.nodeID), Region: s.region, Zone: s.zone,
 			Dir: s.dataDir, MemoryBudget: s.memoryMB << 20,
-			Address: s.peerAdvertise, Expect: s.expect, Partitions: s.partitions, Group: s.group,
+			Address: s.peerAdvertise, Expect: s.expect, Partitions: s.partitions,
+			Group: s.group, CheckpointEvery: s.checkpointEvery,
 			Gossip: &node.Gossip{
 				Bind: s.gossipListen, Advertise: s.gossipAdvertise,
 				Seeds: s.seeds, Key: []byte(s.gossipKey),
