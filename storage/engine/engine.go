@@ -72,6 +72,8 @@ type Engine struct {
 	next     uint64
 	unsure   int64 // bytes committed since the free space was last looked at
 
+	// cache holds what was read of late.
+	cache cache
 	// visible is the timestamp of the newest whole commit.
 	visible atomic.Uint64
 	// discarded is the timestamp up to which Badger may drop versions that a
@@ -99,6 +101,7 @@ func Open(opts Options) (*Engine, error) {
 	}
 	e := &Engine{opts: opts, plan: opts.plan(), idle: make(chan struct{}, 1)}
 	e.mu.views = make(map[uint64]int)
+	e.cache.init(e.plan.cache)
 	if err := e.guardSpace(); err != nil {
 		return nil, err
 	}
@@ -171,7 +174,7 @@ func (e *Engine) Commit(batches ...*Batch) error {
 		return e.fail(convert("engine.Commit", err))
 	}
 	last := e.next - 1
-	e.visible.Store(last)
+	e.cache.commit(batches, func() { e.visible.Store(last) })
 	if e.opts.InMemory && last%256 == 0 {
 		e.moveDiscard(last)
 	}
@@ -218,13 +221,31 @@ func set(txn *badger.Txn, entry *badger.Entry, deleted bool) error {
 	return txn.SetEntry(entry)
 }
 
-// Get returns a copy of the value that the newest commit left at key, or
-// ErrNotFound.
+// Get returns the value that the newest commit left at key, or ErrNotFound. The
+// value must not be changed: others may be given the same.
 func (e *Engine) Get(key []byte) ([]byte, error) {
 	if err := e.acquire(); err != nil {
 		return nil, err
 	}
 	defer e.release()
+	shard := e.cache.shard(key)
+	value, commits, ok := shard.find(key)
+	if !ok {
+		var err error
+		if value, err = e.read(key); err != nil && !errors.Is(err, ErrNotFound) {
+			return nil, err
+		}
+		shard.fill(key, value, commits)
+	}
+	if value == nil {
+		return nil, ErrNotFound
+	}
+	return value, nil
+}
+
+// read returns a copy of the value that the newest commit left at key, which
+// is not nil.
+func (e *Engine) read(key []byte) ([]byte, error) {
 	for {
 		ts := e.visible.Load()
 		txn := e.db.NewTransactionAt(ts, false)
@@ -250,6 +271,9 @@ func get(txn *badger.Txn, key []byte) ([]byte, error) {
 		value = v
 		return nil
 	})
+	if value == nil {
+		value = []byte{}
+	}
 	return value, convert("engine.Get", err)
 }
 

@@ -75,15 +75,18 @@ func (o *Options) ensureDefaults() error {
 // plan is what Options come to.
 type plan struct {
 	badger badger.Options
+	// cache is how many bytes of values that were read are kept.
+	cache int64
 	// reserve is how many bytes must be left on the disk: Badger writes through
 	// mapped sparse files, and where the disk cannot back a page the process
 	// is killed.
 	reserve int64
 }
 
-// plan scales Badger to the budget. A quarter of it goes to blocks, an eighth
-// to indexes and filters, the rest to memtables, of which Badger keeps
-// NumMemtables and one more, each 1.3 times its nominal size.
+// plan scales the store to the budget. An eighth of it goes to the cache of
+// values, an eighth to blocks, an eighth to indexes and filters, the rest to
+// memtables, of which Badger keeps NumMemtables and one more, each 1.3 times its
+// nominal size.
 func (o *Options) plan() plan {
 	b := o.MemoryBudget
 	memtable := clamp(b/4, 16<<20, 128<<20)
@@ -109,12 +112,12 @@ func (o *Options) plan() plan {
 		WithValueLogFileSize(64 << 20).
 		WithCompression(options.Snappy).
 		WithBlockSize(8 << 10).
-		WithBlockCacheSize(b / 4).
+		WithBlockCacheSize(b / 8).
 		WithIndexCacheSize(b / 8).
 		WithChecksumVerificationMode(options.OnBlockRead).
 		WithCompactL0OnClose(false).
 		WithMetricsEnabled(true)
-	return plan{badger: bo, reserve: 2 * int64(memtables+1) * memtable}
+	return plan{badger: bo, cache: b / 8, reserve: 2 * int64(memtables+1) * memtable}
 }
 
 func clamp(x, lo, hi int64) int64 { return max(lo, min(x, hi)) }

@@ -27,7 +27,6 @@ func (p *Partition) Apply(entries []Entry) ([][]command.Result, error) {
 		return nil, err
 	}
 	a := &p.applier
-	defer a.closeView()
 	results := make([][]command.Result, len(entries))
 	err := a.apply(entries, results)
 	if err != nil {
@@ -44,9 +43,8 @@ type applier struct {
 	p      *Partition
 	faults Faults
 
-	// view is the state of the last commit, nil until something is read. What came after is in batch; overlay
-	// says where in it an item record is.
-	view    *engine.View
+	// What came after the last commit is in batch; overlay says where in it an
+	// item record is.
 	batch   engine.Batch
 	overlay map[string]int
 
@@ -201,10 +199,9 @@ func (a *applier) stored(key []byte) (Stored, error) {
 		}
 		return decodeRecord(record, a.p.region)
 	}
-	if a.view == nil {
-		a.view = a.p.engine.View()
-	}
-	record, err := a.view.Get(a.itemKey(key))
+	// Only this goroutine writes in the keyspace, so what the newest commit left
+	// is what its own last one did.
+	record, err := a.p.engine.Get(a.itemKey(key))
 	if errors.Is(err, engine.ErrNotFound) {
 		return Stored{}, nil
 	}
@@ -275,7 +272,6 @@ func (a *applier) commit() error {
 	}
 	a.batch.Reset()
 	clear(a.overlay)
-	a.closeView()
 	m := a.meta
 	p.meta.Store(&m)
 	if a.consumersMoved {
@@ -283,15 +279,6 @@ func (a *applier) commit() error {
 	}
 	p.announce()
 	return nil
-}
-
-// closeView drops the view of the last commit but one. The next read opens
-// another.
-func (a *applier) closeView() {
-	if a.view != nil {
-		a.view.Close()
-		a.view = nil
-	}
 }
 
 // asError makes a storage.Error of what an evaluation returned, for a Result:
