@@ -44,7 +44,8 @@ type Config struct {
 	OperationsOnAPI bool
 	// Profile serves Go's profiles to operators.
 	Profile bool
-	// Credentials is the file of access keys. Empty lets everybody in.
+	// Credentials is the file of access keys. Empty lets everybody in, and takes
+	// requests and ARNs of any region for this one's.
 	Credentials string
 
 	Logger *slog.Logger
@@ -58,6 +59,7 @@ type Process struct {
 	regional   *regional.Node
 	verifier   *auth.Verifier
 	telemetry  *telemetry.Telemetry
+	metrics    *replicationMetrics
 	server     *server.Server
 }
 
@@ -81,7 +83,7 @@ func New(c Config) (*Process, error) {
 
 func (p *Process) open() error {
 	var err error
-	p.verifier, err = auth.New(auth.Options{File: p.config.Credentials, AcceptAny: p.config.Credentials == ""})
+	p.verifier, err = auth.New(auth.Options{File: p.config.Credentials, Region: p.config.Node.Region, AcceptAny: p.anybody()})
 	if err != nil {
 		return err
 	}
@@ -104,14 +106,18 @@ func (p *Process) open() error {
 	if err != nil {
 		return err
 	}
-	if err := p.telemetry.Registry().Register(replicationCollector{p.replicator.Metrics}); err != nil {
-		return fmt.Errorf("measure replication: %w", err)
+	if p.metrics, err = observeReplication(p.telemetry, p.replicator.Metrics); err != nil {
+		return err
 	}
 	p.regional.Serve(p.replicator)
 	p.node.Describe(p.report)
 	p.replicator.Register(p.node.Server())
 	return nil
 }
+
+// anybody reports whether the process lets everybody in, from whatever region
+// they mean to call.
+func (p *Process) anybody() bool { return p.config.Credentials == "" }
 
 // Start joins the region and opens the front door. It returns when the node
 // answers requests, or with ctx.
@@ -122,6 +128,7 @@ func (p *Process) Start(ctx context.Context) error {
 	var err error
 	p.server, err = server.Start(server.Options{
 		Region:          p.node.Region(),
+		AnyHome:         p.anybody(),
 		Node:            string(p.node.ID()),
 		API:             p.config.API,
 		Operations:      p.config.Operations,
@@ -181,6 +188,9 @@ func (p *Process) Close() error {
 				_ = l.Close() // drained, or never served
 			}
 		}
+	}
+	if p.metrics != nil {
+		errs = append(errs, p.metrics.close())
 	}
 	if p.replicator != nil {
 		p.replicator.Close()

@@ -34,6 +34,8 @@ type Options struct {
 	Region, Node string
 	// Account is the account number in ARNs. Empty means 000000000000.
 	Account string
+	// AnyHome takes ARNs of any region and account for this region's.
+	AnyHome bool
 
 	// API accepts the clients' connections. The Server closes it.
 	API net.Listener
@@ -118,7 +120,7 @@ func Start(o Options) (*Server, error) {
 func newHandler(o Options) (*awsjson.Handler, error) {
 	targets := api.New(o.Store).Targets()
 	maps.Copy(targets, control.New(control.Options{
-		Region: o.Region, Account: o.Account, Tables: o.Tables, TableSize: o.TableSize, Replicas: o.Replicas,
+		Region: o.Region, Account: o.Account, AnyHome: o.AnyHome, Tables: o.Tables, TableSize: o.TableSize, Replicas: o.Replicas,
 	}).Targets())
 	wire := awsjson.Options{Targets: targets, Region: o.Region, Authenticate: o.Authenticate, Logger: o.Logger}
 	if o.Telemetry != nil {
