@@ -135,15 +135,15 @@ func (v *Verifier) Verify(r *http.Request, body []byte) (Identity, error) {
 	if !ok || key.SessionToken != r.Header.Get("X-Amz-Security-Token") {
 		return Identity{}, awsjson.NewException("UnrecognizedClientException", "The security token included in the request is invalid.")
 	}
-	signingKey, cached := s.cache.find(a.scope)
+	derived, cached := s.cache.find(a.scope)
 	if !cached {
-		signingKey = deriveKey(key.Secret, a.scope)
+		derived = newSigningKey(deriveKey(key.Secret, a.scope))
 	}
-	if !hmac.Equal([]byte(a.signature), sign(signingKey, a, r, body)) {
+	if !verify(derived, a, r, body) {
 		return Identity{}, invalidSignature("The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
 	}
 	if !cached {
-		s.cache.add(a.scope, signingKey)
+		s.cache.add(a.scope, derived)
 	}
 	return Identity{AccessKey: a.scope.accessKey, Profile: key.Profile}, nil
 }

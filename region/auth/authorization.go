@@ -72,9 +72,9 @@ func (a authorization) checkSigned(r *http.Request) error {
 	if !slices.Contains(a.signed, "host") {
 		return invalidSignature("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
 	}
-	for _, name := range []string{"X-Amz-Date", "X-Amz-Target", "X-Amz-Security-Token"} {
-		if r.Header.Get(name) != "" && !slices.Contains(a.signed, strings.ToLower(name)) {
-			return invalidSignature("'%s' must be a 'SignedHeader' in the AWS Authorization.", name)
+	for _, h := range amzHeaders {
+		if r.Header.Get(h.name) != "" && !slices.Contains(a.signed, h.signed) {
+			return invalidSignature("'%s' must be a 'SignedHeader' in the AWS Authorization.", h.name)
 		}
 	}
 	return nil

@@ -13,8 +13,8 @@ import (
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
 
-// sign is the signature of r, in hex, over the headers that a names.
-func sign(key []byte, a authorization, r *http.Request, body []byte) []byte {
+// verify says whether a's signature is that of r, over the headers that a names.
+func verify(key *signingKey, a authorization, r *http.Request, body []byte) bool {
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
 	b := appendCanonical((*buf)[:0], a, r, body)
@@ -31,12 +31,14 @@ func sign(key []byte, a authorization, r *http.Request, body []byte) []byte {
 	b = append(b, a.scope.term...)
 	b = append(b, '\n')
 	b = hex.AppendEncode(b, request[:])
+	text := len(b)
+	b = key.appendMAC(b, b)
+	mac := len(b)
+	b = hex.AppendEncode(b, b[text:])
+	b = append(b, a.signature...)
 	*buf = b
-
-	h := hmac.New(sha256.New, key)
-	h.Write(b)
-	var sum [sha256.Size]byte
-	return hex.AppendEncode(nil, h.Sum(sum[:0]))
+	signed := mac + 2*sha256.Size
+	return hmac.Equal(b[mac:signed], b[signed:])
 }
 
 // appendCanonical appends the canonical form of r: its method, path, query,
@@ -91,13 +93,30 @@ func appendHeader(dst []byte, r *http.Request, name string) []byte {
 	case "content-length":
 		return strconv.AppendInt(dst, r.ContentLength, 10)
 	}
-	for i, value := range r.Header[textproto.CanonicalMIMEHeaderKey(name)] {
+	for i, value := range r.Header[canonicalName(name)] {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
 		dst = appendTrimmed(dst, value)
 	}
 	return dst
+}
+
+// canonicalName is a header's name as net/http has it.
+func canonicalName(name string) string {
+	for _, h := range amzHeaders {
+		if name == h.signed {
+			return h.name
+		}
+	}
+	return textproto.CanonicalMIMEHeaderKey(name)
+}
+
+// amzHeaders are headers that must be signed if they are there.
+var amzHeaders = [...]struct{ name, signed string }{
+	{"X-Amz-Date", "x-amz-date"},
+	{"X-Amz-Target", "x-amz-target"},
+	{"X-Amz-Security-Token", "x-amz-security-token"},
 }
 
 // appendTrimmed appends a value without spaces around it, and with single ones

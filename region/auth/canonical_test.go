@@ -3,6 +3,7 @@ package auth
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 )
 
@@ -18,9 +19,15 @@ func TestSpecificationExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := deriveKey("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", a.scope)
-	if got := string(sign(key, a, r, nil)); got != a.signature {
-		t.Errorf("signature %s, want %s", got, a.signature)
+	key := newSigningKey(deriveKey("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", a.scope))
+	if !verify(key, a, r, nil) || !verify(key, a, r, nil) {
+		t.Error("the specification's signature is refused")
+	}
+	for _, wrong := range []string{"", "5f", strings.ToUpper(a.signature), a.signature + "0", "6" + a.signature[1:]} {
+		a.signature = wrong
+		if verify(key, a, r, nil) {
+			t.Errorf("signature %q is accepted", wrong)
+		}
 	}
 }
 
