@@ -1,6 +1,7 @@
 package awsjson
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -73,8 +74,12 @@ func NewHandler(o Options) *Handler {
 	return &Handler{o: o}
 }
 
-// answer is a response under construction. Its buffer is reused.
-type answer struct{ body []byte }
+// answer is a response under construction. Its buffers are reused.
+type answer struct {
+	body []byte
+	// packed is the body as it is sent to a client that takes gzip.
+	packed bytes.Buffer
+}
 
 var answers = sync.Pool{New: func() any { return &answer{body: make([]byte, 0, 4096)} }}
 
@@ -88,7 +93,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out.body = out.body[:0]
 	h.serve(w, r, out, &seen)
 	seen.Out = len(out.body)
-	if cap(out.body) <= maxPooled {
+	if max(cap(out.body), out.packed.Cap()) <= maxPooled {
 		answers.Put(out)
 	}
 	if h.o.Observe != nil {
@@ -111,23 +116,32 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, out *answer, see
 	}
 	if r.Method == http.MethodGet {
 		out.body = append(out.body, "healthy: dynamodb."+h.o.Region+".amazonaws.com "...)
-		h.send(w, out, seen, "text/plain")
+		h.send(w, r, out, seen, "text/plain")
 		return
 	}
-	body, err := readBody(r)
-	seen.In = len(body)
+	sent, err := readBody(r)
+	seen.In = len(sent)
 	if err != nil {
 		h.refuseBody(w, r, seen, err)
 		return
 	}
-	contentType, ok := contentTypeOf(r, len(body) > 0)
+	contentType, ok := contentTypeOf(r, len(sent) > 0)
 	if r.Method != http.MethodPost || !ok {
 		seen.Status, seen.Exception = http.StatusNotFound, "UnknownOperationException"
 		out.body = append(out.body, "<UnknownOperationException/>\n"...)
-		h.send(w, out, seen, "")
+		h.send(w, r, out, seen, "")
 		return
 	}
-	out.body, err = h.call(r, id, body, out.body, seen)
+	body, err := unpack(r, sent)
+	switch {
+	case errors.Is(err, errTooLarge):
+		h.refuseBody(w, r, seen, err)
+		return
+	case err != nil:
+		err = &Exception{Status: http.StatusBadRequest, Name: "SerializationException", Err: err}
+	default:
+		out.body, err = h.call(r, id, sent, body, out.body, seen)
+	}
 	if err != nil {
 		x := ExceptionOf(err)
 		seen.Status, seen.Exception = x.Status, x.Name
@@ -136,7 +150,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, out *answer, see
 			h.tell(r.Context(), seen.Operation, id, err)
 		}
 	}
-	h.send(w, out, seen, contentType)
+	h.send(w, r, out, seen, contentType)
 }
 
 // tell logs what a client is not told. What may pass, and comes in crowds while
@@ -154,22 +168,21 @@ func (h *Handler) tell(ctx context.Context, operation, id string, err error) {
 		slog.String("operation", operation), slog.String("request", id), slog.Any("err", err))
 }
 
-// call finds the operation of a request and carries it out.
-func (h *Handler) call(r *http.Request, id string, body, dst []byte, seen *Observation) ([]byte, error) {
+// call finds the operation of a request and carries it out. sent is the body as
+// it was sent and signed, body what it says. What is no JSON is refused before
+// anything else.
+func (h *Handler) call(r *http.Request, id string, sent, body, dst []byte, seen *Observation) ([]byte, error) {
 	target := r.Header.Get("X-Amz-Target")
 	op, ok := h.o.Targets[target]
 	if !ok {
-		if len(body) > 0 && !json.Valid(body) {
-			return dst, Serializationf("")
-		}
-		return dst, NewException("UnknownOperationException", "")
+		return dst, unlessMalformed(body, NewException("UnknownOperationException", ""))
 	}
 	_, seen.Operation, _ = strings.Cut(target, ".")
 	ctx := r.Context()
 	if h.o.Authenticate != nil {
 		var err error
-		if ctx, err = h.o.Authenticate(r, body); err != nil {
-			return dst, err
+		if ctx, err = h.o.Authenticate(r, sent); err != nil {
+			return dst, unlessMalformed(body, err)
 		}
 	}
 	if len(body) == 0 {
@@ -180,18 +193,31 @@ func (h *Handler) call(r *http.Request, id string, body, dst []byte, seen *Obser
 	return op(ctx, &Request{Operation: seen.Operation, Body: body, Host: r.Host, ID: id}, dst)
 }
 
-// send sends an answer whole, with its checksum: clients take a wrong one for
-// a damaged answer.
-func (h *Handler) send(w http.ResponseWriter, out *answer, seen *Observation, contentType string) {
+// unlessMalformed is err, unless there is a body that is no JSON.
+func unlessMalformed(body []byte, err error) error {
+	if len(body) > 0 && !json.Valid(body) {
+		return Serializationf("")
+	}
+	return err
+}
+
+// send sends an answer whole, with the checksum of what is sent: clients take a
+// wrong one for a damaged answer.
+func (h *Handler) send(w http.ResponseWriter, r *http.Request, out *answer, seen *Observation, contentType string) {
 	header := w.Header()
 	if contentType != "" {
 		header["Content-Type"] = []string{contentType}
 	}
-	header["Content-Length"] = []string{strconv.Itoa(len(out.body))}
-	header["X-Amz-Crc32"] = []string{strconv.FormatUint(uint64(crc32.ChecksumIEEE(out.body)), 10)}
+	body := out.body
+	if len(body) >= minPacked && acceptsGzip(r) {
+		body = pack(&out.packed, body)
+		header["Content-Encoding"] = []string{"gzip"}
+	}
+	header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	header["X-Amz-Crc32"] = []string{strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10)}
 	w.WriteHeader(seen.Status)
 	// A client that has gone does not hear of it.
-	_, _ = w.Write(out.body)
+	_, _ = w.Write(body)
 }
 
 func preflight(header http.Header, r *http.Request) {
