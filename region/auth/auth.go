@@ -3,7 +3,8 @@
 // It owns the keys of the callers and the verification of signed requests, and
 // promises that a request that it lets pass was signed, body and all, by
 // somebody who holds the secret of the key that it names, within the last
-// quarter of an hour, for this region. It does not know what the caller may do.
+// quarter of an hour, or as long ago as a signature in the query allows, for
+// this region. It does not know what the caller may do.
 //
 // The canonical form of a request is built here, from the headers that the
 // request itself declares as signed, because no two SDKs sign the same ones.
@@ -127,12 +128,18 @@ func (v *Verifier) Verify(r *http.Request, body []byte) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
+	if err := a.checkTime(time.Now()); err != nil {
+		return Identity{}, err
+	}
+	if err := a.checkSigned(r); err != nil {
+		return Identity{}, err
+	}
 	if err := v.checkScope(a); err != nil {
 		return Identity{}, err
 	}
 	s := v.state.Load()
 	key, ok := s.keys[a.scope.accessKey]
-	if !ok || key.SessionToken != r.Header.Get("X-Amz-Security-Token") {
+	if !ok || key.SessionToken != a.token {
 		return Identity{}, awsjson.NewException("UnrecognizedClientException", "The security token included in the request is invalid.")
 	}
 	derived, cached := s.cache.find(a.scope)
@@ -148,24 +155,24 @@ func (v *Verifier) Verify(r *http.Request, body []byte) (Identity, error) {
 	return Identity{AccessKey: a.scope.accessKey, Profile: key.Profile}, nil
 }
 
-// checkScope checks what a request is signed for, and when.
+// checkScope checks what a request is signed for. All that is wrong is told
+// together.
 func (v *Verifier) checkScope(a authorization) error {
-	switch {
-	case v.o.Region != "" && a.scope.region != v.o.Region:
-		return invalidSignature("Credential should be scoped to a valid region, not '%s'. ", a.scope.region)
-	case a.scope.service != Service:
-		return invalidSignature("Credential should be scoped to correct service: '%s'. ", Service)
-	case a.scope.term != scopeTerm:
-		return invalidSignature("Credential should be scoped with a valid terminator: '%s', not '%s'. ", scopeTerm, a.scope.term)
-	case !strings.HasPrefix(a.date, a.scope.date):
-		return invalidSignature("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != '%.8s', from '%s'.", a.scope.date, a.date, a.date)
+	var wrong strings.Builder
+	if v.o.Region != "" && a.scope.region != v.o.Region {
+		fmt.Fprintf(&wrong, "Credential should be scoped to a valid region, not '%s'. ", a.scope.region)
 	}
-	now := time.Now()
-	switch {
-	case a.time.Before(now.Add(-Window)):
-		return invalidSignature("Signature expired: %s is now earlier than %s (%s - 15 min.)", a.date, amzDate(now.Add(-Window)), amzDate(now))
-	case a.time.After(now.Add(Window)):
-		return invalidSignature("Signature not yet current: %s is still later than %s (%s + 15 min.)", a.date, amzDate(now.Add(Window)), amzDate(now))
+	if a.scope.service != Service {
+		fmt.Fprintf(&wrong, "Credential should be scoped to correct service: '%s'. ", Service)
+	}
+	if a.scope.term != scopeTerm {
+		fmt.Fprintf(&wrong, "Credential should be scoped with a valid terminator: '%s', not '%s'. ", scopeTerm, a.scope.term)
+	}
+	if !strings.HasPrefix(a.date, a.scope.date) {
+		fmt.Fprintf(&wrong, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != '%.8s', from '%s'.", a.scope.date, a.date, a.date)
+	}
+	if wrong.Len() > 0 {
+		return invalidSignature("%s", wrong.String())
 	}
 	return nil
 }

@@ -197,15 +197,50 @@ func TestRefusals(t *testing.T) {
 			r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), "HMAC-SHA256", "ECDSA-P256-SHA256", 1))
 		}, want: "IncompleteSignatureException"},
 		"short credential": {request: func(r *http.Request) {
-			r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=0")
+			r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host;x-amz-date;x-amz-target, Signature=0")
 		}, want: "IncompleteSignatureException", message: "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got 'a/b'"},
 		"no date":         {request: func(r *http.Request) { r.Header.Del("X-Amz-Date") }, want: "IncompleteSignatureException", message: "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."},
-		"date of no form": {request: func(r *http.Request) { r.Header.Set("X-Amz-Date", "today") }, want: "IncompleteSignatureException"},
+		"date of no form": {request: func(r *http.Request) { r.Header.Set("X-Amz-Date", "today") }, want: "IncompleteSignatureException", message: "Date must be in ISO-8601 'basic format'. Got 'today'. See http://en.wikipedia.org/wiki/ISO_8601"},
 		"both places":     {request: func(r *http.Request) { r.URL.RawQuery = "X-Amz-Algorithm=AWS4-HMAC-SHA256" }, want: "InvalidSignatureException", message: "Found both 'X-Amz-Algorithm'"},
-		"in the query": {request: func(r *http.Request) {
+		"nothing in the query": {request: func(r *http.Request) {
 			r.Header.Del("Authorization")
-			r.URL.RawQuery = "X-Amz-Algorithm=AWS4-HMAC-SHA256"
-		}, want: "InvalidSignatureException"},
+			r.URL.RawQuery = "X-Amz-Algorithm"
+		}, want: "IncompleteSignatureException", message: "AWS query-string parameters must include 'X-Amz-Algorithm'. AWS query-string parameters must include 'X-Amz-Credential'. " +
+			"AWS query-string parameters must include 'X-Amz-Signature'. AWS query-string parameters must include 'X-Amz-SignedHeaders'. " +
+			"AWS query-string parameters must include 'X-Amz-Date'. Re-examine the query-string parameters."},
+		"one thing missing in the query": {request: func(r *http.Request) {
+			r.Header.Del("Authorization")
+			r.URL.RawQuery = "X-Amz-Algorithm=a&X-Amz-Credential=b&X-Amz-Signature=c&X-Amz-Date=d"
+		}, want: "IncompleteSignatureException", message: "AWS query-string parameters must include 'X-Amz-SignedHeaders'. Re-examine the query-string parameters."},
+		"all in the query but the algorithm": {request: func(r *http.Request) {
+			r.Header.Del("Authorization")
+			r.URL.RawQuery = "X-Amz-Credential=a&X-Amz-Signature=b&X-Amz-SignedHeaders=c&X-Amz-Date=d"
+		}, want: "MissingAuthenticationTokenException"},
+		"nothing but the scheme": {request: func(r *http.Request) {
+			r.Header = http.Header{"Authorization": {"AWS4-"}}
+		}, want: "IncompleteSignatureException", message: "Authorization header requires 'Credential' parameter. Authorization header requires 'Signature' parameter. " +
+			"Authorization header requires 'SignedHeaders' parameter. Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. Authorization=AWS4-"},
+		"parameters without commas": {request: func(r *http.Request) {
+			r.Header = http.Header{"Authorization": {"AWS4- Signature=b Credential=a"}, "Date": {"a"}}
+		}, want: "IncompleteSignatureException", message: "Authorization header requires 'SignedHeaders' parameter. Authorization=AWS4- Signature=b Credential=a"},
+		"payload not signed": {request: func(r *http.Request) {
+			r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
+			unsigned := newCall()
+			signed, err := http.NewRequest(http.MethodPost, unsigned.url, strings.NewReader(unsigned.body))
+			if err != nil {
+				panic(err)
+			}
+			signed.Header = unsigned.header.Clone()
+			signed.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
+			if err := v4.NewSigner().SignHTTP(context.Background(), app, signed, "UNSIGNED-PAYLOAD", "dynamodb", "eu-1", unsigned.at); err != nil {
+				panic(err)
+			}
+			r.Header = signed.Header
+		}, want: "InvalidSignatureException", message: "The request signature we calculated does not match"},
+		"everything wrong in the scope": {call: func(c *call) { c.region, c.service = "c", "d" }, request: func(r *http.Request) {
+			r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), "aws4_request", "e", 1))
+		}, want: "InvalidSignatureException", message: "Credential should be scoped to a valid region, not 'c'. " +
+			"Credential should be scoped to correct service: 'dynamodb'. Credential should be scoped with a valid terminator: 'aws4_request', not 'e'. "},
 		"unknown key":   {call: func(c *call) { c.credentials.AccessKeyID = "AKIDNOBODY" }, want: "UnrecognizedClientException", message: "The security token included in the request is invalid."},
 		"unknown token": {call: func(c *call) { c.credentials.SessionToken = "x" }, want: "UnrecognizedClientException"},
 		"no token": {call: func(c *call) {
@@ -215,7 +250,10 @@ func TestRefusals(t *testing.T) {
 		"another service": {call: func(c *call) { c.service = "s3" }, want: "InvalidSignatureException", message: "Credential should be scoped to correct service: 'dynamodb'. "},
 		"another day": {request: func(r *http.Request) {
 			r.Header.Set("X-Amz-Date", "20150830T123600Z")
-		}, want: "InvalidSignatureException", message: "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '"},
+		}, want: "InvalidSignatureException", message: "Signature expired: 20150830T123600Z is now earlier than "},
+		"another day in the scope": {request: func(r *http.Request) {
+			r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), "Credential=AKIDAPP/2", "Credential=AKIDAPP/1", 1))
+		}, want: "InvalidSignatureException", message: "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '1"},
 		"host not signed": {request: func(r *http.Request) {
 			r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), ";host", "", 1))
 		}, want: "InvalidSignatureException", message: "'Host' or ':authority' must be a 'SignedHeader'"},
@@ -236,6 +274,62 @@ func TestRefusals(t *testing.T) {
 			expect(t, err, c.want, c.message)
 		})
 	}
+}
+
+// presigned is the request with its signature in the query.
+func (c call) presigned(t fataler, expires string) *http.Request {
+	t.Helper()
+	r, err := http.NewRequest(http.MethodPost, c.url, strings.NewReader(c.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = c.header.Clone()
+	if expires != "" {
+		r.URL.RawQuery = "X-Amz-Expires=" + expires
+	}
+	sum := sha256.Sum256([]byte(c.body))
+	uri, headers, err := v4.NewSigner().PresignHTTP(context.Background(), c.credentials, r, hex.EncodeToString(sum[:]), c.service, c.region, c.at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := http.NewRequest(http.MethodPost, uri, strings.NewReader(c.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got.Header = headers
+	return arrive(t, got)
+}
+
+// TestSignaturesInTheQuery: a signed URL is good for as long as it says, for
+// the request that it was made for.
+func TestSignaturesInTheQuery(t *testing.T) {
+	v := newVerifier(t, auth.Options{Region: "eu-1"})
+	synctest.Test(t, func(t *testing.T) {
+		c := newCall()
+		verify := func(r *http.Request, body string) error {
+			_, err := v.Verify(r, []byte(body))
+			return err
+		}
+		expect(t, verify(c.presigned(t, ""), c.body), "", "")
+		const mismatch = "The request signature we calculated does not match"
+		expect(t, verify(c.presigned(t, ""), c.body+" "), "InvalidSignatureException", mismatch)
+		r := c.presigned(t, "")
+		r.Header.Set("X-Amz-Target", "DynamoDB_20120810.DeleteTable")
+		expect(t, verify(r, c.body), "InvalidSignatureException", "")
+		session := c
+		session.credentials = aws.Credentials{AccessKeyID: "ASIASESSION", SecretAccessKey: "other", SessionToken: "token"}
+		expect(t, verify(session.presigned(t, ""), c.body), "", "")
+		session.credentials.SessionToken = "forged"
+		expect(t, verify(session.presigned(t, ""), c.body), "UnrecognizedClientException", "")
+
+		expect(t, verify(c.presigned(t, "604801"), c.body), "IncompleteSignatureException", "X-Amz-Expires must be")
+		long, short := c.presigned(t, "3600"), c.presigned(t, "60")
+		time.Sleep(time.Hour)
+		expect(t, verify(long, c.body), "", "")
+		expect(t, verify(short, c.body), "InvalidSignatureException", "Signature expired: 20000101T000000Z is now earlier than 20000101T005900Z (20000101T010000Z - 1 min.)")
+		time.Sleep(time.Second)
+		expect(t, verify(long, c.body), "InvalidSignatureException", "Signature expired: ")
+	})
 }
 
 func TestSignaturesExpire(t *testing.T) {

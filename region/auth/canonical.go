@@ -49,7 +49,11 @@ func appendCanonical(dst []byte, a authorization, r *http.Request, body []byte) 
 	dst = appendPath(dst, r.URL.EscapedPath())
 	dst = append(dst, '\n')
 	if r.URL.RawQuery != "" {
-		dst = append(dst, strings.ReplaceAll(r.URL.Query().Encode(), "+", "%20")...)
+		query := r.URL.Query()
+		if a.presigned {
+			query.Del("X-Amz-Signature")
+		}
+		dst = append(dst, strings.ReplaceAll(query.Encode(), "+", "%20")...)
 	}
 	dst = append(dst, '\n')
 	for _, name := range a.signed {
