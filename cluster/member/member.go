@@ -228,15 +228,20 @@ func (m *Members) Announce(catalog []cluster.PeerID) error {
 // Leave tells the others that the node goes away on purpose, and waits until
 // somebody has been told or ctx ends. Close must still be called.
 func (m *Members) Leave(ctx context.Context) error {
-	timeout := 5 * time.Second
+	timeout := farewell
 	if deadline, ok := ctx.Deadline(); ok {
-		timeout = max(time.Until(deadline), time.Millisecond)
+		timeout = max(min(farewell, time.Until(deadline)), time.Millisecond)
 	}
 	if err := m.list.Leave(timeout); err != nil {
 		return fmt.Errorf("member: leave: %w", err)
 	}
 	return nil
 }
+
+// farewell is how long Leave waits until others have heard of it. Where all
+// nodes of a region stop together nobody is left to hear it, and others find out
+// by themselves.
+const farewell = 2 * time.Second
 
 // Linger is how long goroutines of memberlist, which cannot be waited for, may
 // go on after Close: as long as the slowest probe. A testing/synctest bubble has

@@ -219,6 +219,25 @@ func TestLeave(t *testing.T) {
 	})
 }
 
+// The nodes of a region that is switched off leave together. The last one finds
+// nobody who would hear it.
+func TestLeaveUnheard(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPool(t)
+		one, two := p.start(1, 1, 1, nil), p.start(2, 2, 1, nil)
+		defer two.Close()
+		time.Sleep(time.Minute)
+		one.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		begin := time.Now()
+		err := two.Leave(ctx)
+		if took := time.Since(begin); took > 3*time.Second {
+			t.Errorf("leaving took %s (%v): a node must not hold its end up for that", took, err)
+		}
+	})
+}
+
 func TestAnnounce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPool(t)
