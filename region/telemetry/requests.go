@@ -3,8 +3,10 @@ package telemetry
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -14,19 +16,27 @@ import (
 )
 
 // Requests measures the requests of the API, by operation.
+//
+// Counting is done here, and OpenTelemetry asks when it wants to know: its own
+// counters cost half a microsecond each, which a GetItem notices.
 type Requests struct {
-	count     metric.Int64Counter
-	duration  metric.Float64Histogram
-	bytesIn   metric.Int64Counter
-	bytesOut  metric.Int64Counter
-	outcomes  sync.Map // outcome → metric.MeasurementOption
-	operation sync.Map // operation → metric.MeasurementOption
+	duration metric.Float64Histogram
+	// tallies is replaced as a whole when there is a new outcome. Operations,
+	// exceptions and statuses are few, and none of them is what a client sends.
+	tallies atomic.Pointer[map[outcome]*tally]
+	adding  sync.Mutex
 }
 
-// outcome is the labels of the counter.
+// outcome is what requests are counted by.
 type outcome struct {
 	operation, exception string
 	status               int
+}
+
+// tally counts the requests of one outcome.
+type tally struct {
+	requests, in, out      atomic.Int64
+	byOutcome, byOperation metric.MeasurementOption
 }
 
 // durations are the upper bounds of the histogram, in seconds: from what a local
@@ -39,55 +49,88 @@ var durations = []float64{
 func NewRequests(meters metric.MeterProvider) (*Requests, error) {
 	meter := meters.Meter("github.com/roundtabledb/roundtable/region")
 	r := new(Requests)
+	r.tallies.Store(&map[outcome]*tally{})
 	var err error
-	if r.count, err = meter.Int64Counter("roundtable.requests",
-		metric.WithDescription("Requests answered, by operation, HTTP status and exception.")); err != nil {
-		return nil, fmt.Errorf("telemetry: %w", err)
-	}
 	if r.duration, err = meter.Float64Histogram("roundtable.request.duration", metric.WithUnit("s"),
 		metric.WithDescription("Time from a request's header to the end of its answer, by operation."),
 		metric.WithExplicitBucketBoundaries(durations...)); err != nil {
 		return nil, fmt.Errorf("telemetry: %w", err)
 	}
-	if r.bytesIn, err = meter.Int64Counter("roundtable.request.size", metric.WithUnit("By"),
-		metric.WithDescription("Bytes of request bodies, by operation.")); err != nil {
-		return nil, fmt.Errorf("telemetry: %w", err)
-	}
-	if r.bytesOut, err = meter.Int64Counter("roundtable.response.size", metric.WithUnit("By"),
-		metric.WithDescription("Bytes of answers, by operation.")); err != nil {
-		return nil, fmt.Errorf("telemetry: %w", err)
+	for _, c := range []struct {
+		name, unit, description string
+		report                  metric.Int64Callback
+	}{
+		{"roundtable.requests", "", "Requests answered, by operation, HTTP status and exception.", r.reportRequests},
+		{"roundtable.request.size", "By", "Bytes of request bodies, by operation.",
+			r.reportSizes(func(t *tally) int64 { return t.in.Load() })},
+		{"roundtable.response.size", "By", "Bytes of answers, by operation.",
+			r.reportSizes(func(t *tally) int64 { return t.out.Load() })},
+	} {
+		if _, err := meter.Int64ObservableCounter(c.name, metric.WithUnit(c.unit),
+			metric.WithDescription(c.description), metric.WithInt64Callback(c.report)); err != nil {
+			return nil, fmt.Errorf("telemetry: %w", err)
+		}
 	}
 	return r, nil
 }
 
+func (r *Requests) reportRequests(_ context.Context, o metric.Int64Observer) error {
+	for _, t := range *r.tallies.Load() {
+		o.Observe(t.requests.Load(), t.byOutcome)
+	}
+	return nil
+}
+
+// reportSizes reports sums over the outcomes of each operation.
+func (r *Requests) reportSizes(size func(*tally) int64) metric.Int64Callback {
+	return func(_ context.Context, o metric.Int64Observer) error {
+		sums := map[string]int64{}
+		labels := map[string]metric.MeasurementOption{}
+		for key, t := range *r.tallies.Load() {
+			sums[key.operation] += size(t)
+			labels[key.operation] = t.byOperation
+		}
+		for operation, sum := range sums {
+			o.Observe(sum, labels[operation])
+		}
+		return nil
+	}
+}
+
 // Observe counts a request.
 func (r *Requests) Observe(ctx context.Context, o awsjson.Observation) {
-	name := o.Operation
-	if name == "" {
-		name = "none"
+	key := outcome{operation: o.Operation, exception: o.Exception, status: o.Status}
+	if key.operation == "" {
+		key.operation = "none"
 	}
-	key := outcome{operation: name, exception: o.Exception, status: o.Status}
-	r.count.Add(ctx, 1, labels(&r.outcomes, key, func() attribute.Set {
-		return attribute.NewSet(
+	t := (*r.tallies.Load())[key]
+	if t == nil {
+		t = r.add(key)
+	}
+	t.requests.Add(1)
+	t.in.Add(int64(o.In))
+	t.out.Add(int64(o.Out))
+	r.duration.Record(ctx, time.Since(o.Start).Seconds(), t.byOperation)
+}
+
+// add makes the tally of an outcome that was not met before.
+func (r *Requests) add(key outcome) *tally {
+	r.adding.Lock()
+	defer r.adding.Unlock()
+	old := *r.tallies.Load()
+	if t := old[key]; t != nil {
+		return t
+	}
+	t := &tally{
+		byOperation: metric.WithAttributeSet(attribute.NewSet(attribute.String("operation", key.operation))),
+		byOutcome: metric.WithAttributeSet(attribute.NewSet(
 			attribute.String("operation", key.operation),
 			attribute.String("status", strconv.Itoa(key.status)),
 			attribute.String("exception", key.exception),
-		)
-	}))
-	byOperation := labels(&r.operation, name, func() attribute.Set {
-		return attribute.NewSet(attribute.String("operation", name))
-	})
-	r.duration.Record(ctx, time.Since(o.Start).Seconds(), byOperation)
-	r.bytesIn.Add(ctx, int64(o.In), byOperation)
-	r.bytesOut.Add(ctx, int64(o.Out), byOperation)
-}
-
-// labels is the labels for a key, made once: operations, exceptions and
-// statuses are few, and none of them is what a client sends.
-func labels(made *sync.Map, key any, set func() attribute.Set) metric.MeasurementOption {
-	if option, ok := made.Load(key); ok {
-		return option.(metric.MeasurementOption)
+		)),
 	}
-	option, _ := made.LoadOrStore(key, metric.WithAttributeSet(set()))
-	return option.(metric.MeasurementOption)
+	tallies := maps.Clone(old)
+	tallies[key] = t
+	r.tallies.Store(&tallies)
+	return t
 }
