@@ -49,6 +49,15 @@ func (m *meter) add(latencies []uint32) {
 	}
 }
 
+// reset forgets the warm-up.
+func (m *meter) reset() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.done.Store(0)
+	m.errors.Store(0)
+	m.firstError = nil
+}
+
 func (m *meter) fail(err error) {
 	m.errors.Add(1)
 	m.mu.Lock()
@@ -77,8 +86,7 @@ func (b *bench) round(ctx context.Context, w Workload, clients int, label string
 		wg.Wait()
 		return round{}, ctx.Err()
 	}
-	m.done.Store(0)
-	m.errors.Store(0)
+	m.reset()
 	server, client := cpuOf(b.Processes), ownCPU()
 	start := time.Now()
 	m.measuring.Store(true)
