@@ -190,7 +190,15 @@ func (h *Handler) call(r *http.Request, id string, sent, body, dst []byte, seen 
 	}
 	ctx, cancel := context.WithTimeout(ctx, h.o.Timeout)
 	defer cancel()
-	return op(ctx, &Request{Operation: seen.Operation, Body: body, Host: r.Host, ID: id}, dst)
+	dst, err := op(ctx, &Request{Operation: seen.Operation, Body: body, Host: r.Host, ID: id}, dst)
+	if err != nil {
+		switch ExceptionOf(err).Name {
+		case "SerializationException", "ValidationException":
+			// What was read may be wrong, and the rest of it no JSON.
+			err = unlessMalformed(body, err)
+		}
+	}
+	return dst, err
 }
 
 // unlessMalformed is err, unless there is a body that is no JSON.
