@@ -45,8 +45,9 @@ type Catalog struct {
 		changed chan struct{} // closed and replaced when state moves
 	}
 
-	cancel context.CancelFunc
-	done   chan struct{}
+	ctx       context.Context // ends with Close
+	cancel    context.CancelFunc
+	following sync.WaitGroup
 }
 
 // retryEvery is how long the follower waits before it asks again after a
@@ -55,21 +56,27 @@ const retryEvery = 200 * time.Millisecond
 
 // Open starts following the catalog. The caller must Close it.
 func Open(source Source, logger *slog.Logger) *Catalog {
-	ctx, cancel := context.WithCancel(context.Background())
-	c := &Catalog{source: source, logger: logger, cancel: cancel, done: make(chan struct{})}
-	c.mu.changed = make(chan struct{})
-	c.state.Store(emptyState())
-	go func() {
-		defer close(c.done)
-		c.follow(ctx)
-	}()
+	c := New(source, logger)
+	c.Follow()
 	return c
 }
+
+// New makes a catalog that knows nothing until Follow. The caller must Close it.
+func New(source Source, logger *slog.Logger) *Catalog {
+	c := &Catalog{source: source, logger: logger}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.mu.changed = make(chan struct{})
+	c.state.Store(emptyState())
+	return c
+}
+
+// Follow starts following the catalog. Its source is asked from now on.
+func (c *Catalog) Follow() { c.following.Go(func() { c.follow(c.ctx) }) }
 
 // Close stops following and waits for it.
 func (c *Catalog) Close() {
 	c.cancel()
-	<-c.done
+	c.following.Wait()
 }
 
 // State is the newest revision that this node holds.

@@ -76,10 +76,8 @@ func (n *Node) look(ctx context.Context) error {
 // catalogPeers is the peers of the catalog group as this node knows them: from
 // the catalog, from its identity, from other nodes.
 func (n *Node) catalogPeers() []cluster.PeerID {
-	if n.catalog != nil {
-		if p, ok := n.catalog.State().Groups[cluster.CatalogGroup]; ok {
-			return p.Peers
-		}
+	if p, ok := n.catalog.State().Groups[cluster.CatalogGroup]; ok {
+		return p.Peers
 	}
 	if peers := n.identity.read().Catalog; len(peers) > 0 {
 		return peers

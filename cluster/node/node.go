@@ -105,6 +105,9 @@ func (n *Node) open() error {
 	if n.log, err = raftlog.Open(logOptions); err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
+	// Groups send messages as soon as they are opened, and the catalog knows
+	// addresses.
+	n.catalog = catalog.New(catalogSource{n}, n.logger)
 	n.transport = transport.New(transport.Options{
 		Self:    n.config.ID,
 		Dial:    n.config.Dial,
@@ -143,7 +146,7 @@ func (n *Node) openGroups() error {
 	if n.dispatcher, err = dispatch.New(n.config.ID, n.host, n.transport); err != nil {
 		return err
 	}
-	n.catalog = catalog.Open(catalogSource{n}, n.logger)
+	n.catalog.Follow()
 	n.router = router.New(n.catalog, n.dispatcher)
 	n.transport.Handle(transport.Catalog, n.serveCatalog)
 	n.transport.Handle(transport.NodeStatus, n.serveStatus)
@@ -222,10 +225,8 @@ func (n *Node) resolve(id cluster.NodeID) (string, bool) {
 			return addr, true
 		}
 	}
-	if n.catalog != nil {
-		if node, ok := n.catalog.State().Nodes[id]; ok {
-			return node.Address, true
-		}
+	if node, ok := n.catalog.State().Nodes[id]; ok {
+		return node.Address, true
 	}
 	addr, ok := n.identity.read().Addresses[id]
 	return addr, ok
