@@ -23,8 +23,9 @@ func notLeader(leader cluster.NodeID) []byte {
 	return append([]byte{replyNotLeader}, leader...)
 }
 
-// call is one command or read on its way. One attempt is under way at a time;
-// while it is, only its completion writes to the call.
+// call is one command or read on its way. Only the goroutine that runs retry
+// touches it. One attempt is under way at a time that counts; what comes of one
+// that was given up is dropped.
 type call struct {
 	target Target
 	body   []byte
@@ -32,29 +33,55 @@ type call struct {
 	window *window // commands only
 	seq    uint64
 
-	// node is where the next attempt goes, next the peer to ask when it is not
-	// known where the leader is.
+	// node is where the attempt under way went, term the newest term of the
+	// group that this node's peer knew then. next is the peer to ask when it is
+	// not known where the leader is.
 	node cluster.NodeID
+	term uint64
 	next int
+	// hint is who leads, in the words of a peer that does not. silent is the
+	// node that gave no answer to the last attempt.
+	hint, silent cluster.NodeID
 
-	// open is set while an attempt is under way. Only the goroutine that runs
-	// retry touches it.
+	// open is set while an attempt is under way.
 	open bool
 	// doubt is set once an attempt may have been carried out unheard.
 	doubt bool
 
-	// The outcome of the last attempt: err, or an answer from this node, or
-	// one from another, still encoded.
+	// answer is the outcome of the last attempt.
+	answer
+}
+
+// answer is what came of one attempt at a call: err, or an answer from this
+// node, or one from another, still encoded.
+type answer struct {
+	call   *call
 	err    error
+	leader cluster.NodeID // where err is NotLeader, who leads, if that is known
 	local  bool
 	result command.Result
 	reply  []byte
 }
 
-// refused records that the node asked does not lead, and who it thinks does.
-func (c *call) refused(leader cluster.NodeID) {
-	c.err = &storage.Error{Kind: storage.NotLeader, Op: "dispatch", Message: "the peer asked does not lead its group"}
-	c.node = leader
+// refused is the answer of a node that does not lead.
+func refused(c *call, leader cluster.NodeID) answer {
+	err := &storage.Error{Kind: storage.NotLeader, Op: "dispatch", Message: "the peer asked does not lead its group"}
+	return answer{call: c, err: err, leader: leader}
+}
+
+// end ends the attempt under way with its answer.
+func (c *call) end(a answer) {
+	c.open = false
+	c.answer = a
+	c.hint, c.silent = "", ""
+	switch storage.KindOf(a.err) {
+	case storage.NotLeader:
+		c.hint = a.leader
+	case storage.Ambiguous:
+		c.doubt, c.silent = true, c.node
+	case storage.Unavailable:
+		c.silent = c.node
+	}
 }
 
 // failure is why a call has no answer, nil when it has one.
@@ -80,21 +107,24 @@ func (c *call) outcome() (command.Result, error) {
 	return command.DecodeResult(c.reply)
 }
 
-// attempt starts one try of a call and sends the call to done when it ended.
-type attempt func(c *call, done chan<- *call)
+// attempt starts one try of a call and sends what came of it to done.
+type attempt func(c *call, done chan<- answer)
 
 // retry runs calls in rounds until each has an answer or may not be tried
 // again. Where ctx ends first, calls still under way end as Ambiguous.
-func (d *Dispatcher) retry(ctx context.Context, pending []*call, done chan *call, try attempt) {
+func (d *Dispatcher) retry(ctx context.Context, pending []*call, try attempt) {
 	start := time.Now()
 	backoff := firstBackoff
 	for {
+		// A channel for each round: an attempt that was given up in an earlier
+		// one must find room for its answer, and nobody must take it for another.
+		done := make(chan answer, len(pending))
 		for _, c := range pending {
 			d.aim(c)
 			c.open = true
 			try(c, done)
 		}
-		if !collect(ctx, pending, done) {
+		if !d.collect(ctx, pending, done) {
 			return
 		}
 		again := pending[:0]
@@ -115,18 +145,42 @@ func (d *Dispatcher) retry(ctx context.Context, pending []*call, done chan *call
 }
 
 // collect waits for the attempts of a round, and returns false when ctx ends
-// first. A call that is still open then belongs to whoever completes it.
-func collect(ctx context.Context, pending []*call, done chan *call) bool {
-	for range pending {
+// first. It gives up those that wait for a node that leads no more.
+func (d *Dispatcher) collect(ctx context.Context, pending []*call, done <-chan answer) bool {
+	look := time.NewTimer(lookEvery)
+	defer look.Stop()
+	for waiting := len(pending); waiting > 0; {
 		select {
-		case c := <-done:
-			c.open = false
-			c.doubt = c.doubt || storage.KindOf(c.err) == storage.Ambiguous
+		case a := <-done:
+			if a.call.open {
+				a.call.end(a)
+				waiting--
+			}
+		case <-look.C:
+			for _, c := range pending {
+				if c.open && d.deposed(c) {
+					c.end(answer{call: c, err: storage.Errorf(storage.Ambiguous, "node %s leads no more and has not answered", c.node)})
+					waiting--
+				}
+			}
+			look.Reset(lookEvery)
 		case <-ctx.Done():
 			return false
 		}
 	}
 	return true
+}
+
+// deposed reports whether this node's peer of a call's group has heard of
+// another leader since the attempt under way began. A leader that has died
+// without a word would otherwise be waited for until attemptTimeout.
+func (d *Dispatcher) deposed(c *call) bool {
+	g, ok := d.host.Group(c.target.Group)
+	if !ok || c.node == d.self || g.Term() <= c.term {
+		return false
+	}
+	leader, ok := g.Leader()
+	return ok && leader.Node != c.node
 }
 
 func retryable(err error) bool {
@@ -151,53 +205,71 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 // aim decides where the next attempt of a call goes: where the last refusal
-// pointed, else where the leader was last met or is known to this node's own
-// peer, else to each peer in turn.
+// pointed; else to the leader that this node's own peer knows, for it hears of a
+// new one first; else where the leader was last met; else to each peer in turn.
+// A node that has just given no answer is passed over once.
 func (d *Dispatcher) aim(c *call) {
-	if c.node != "" && c.err != nil && storage.KindOf(c.err) == storage.NotLeader {
-		d.leaders.Store(c.target.Group, c.node)
+	group := c.target.Group
+	if c.err != nil {
+		d.leaders.CompareAndDelete(group, c.node) // stop believing it
+	}
+	c.node = ""
+	if g, ok := d.host.Group(group); ok {
+		c.term = g.Term()
+		if leader, ok := g.Leader(); ok && leader.Node != c.silent {
+			c.node = leader.Node
+		}
+	}
+	if c.hint != "" {
+		d.leaders.Store(group, c.hint)
+		c.node = c.hint
 		return
 	}
-	if c.err != nil {
-		// The node that was thought to lead failed: stop believing it.
-		d.leaders.CompareAndDelete(c.target.Group, c.node)
+	if c.err != nil && c.silent == "" {
+		c.node = "" // the leader that all believe in refuses to lead
 	}
-	if known, ok := d.leaders.Load(c.target.Group); ok {
+	if c.node != "" {
+		return
+	}
+	if known, ok := d.leaders.Load(group); ok {
 		c.node = known.(cluster.NodeID)
 		return
 	}
-	if g, ok := d.host.Group(c.target.Group); ok && c.err == nil {
-		if leader, ok := g.Leader(); ok {
-			c.node = leader.Node
-			return
+	c.node = d.turn(c)
+}
+
+// turn is the next peer of a call's group to ask who leads.
+func (d *Dispatcher) turn(c *call) cluster.NodeID {
+	if len(c.target.Peers) == 0 {
+		return d.self
+	}
+	for range 2 {
+		node := c.target.Peers[c.next%len(c.target.Peers)].Node
+		c.next++
+		if node != c.silent {
+			return node
 		}
 	}
-	if len(c.target.Peers) == 0 {
-		c.node = d.self
-		return
-	}
-	c.node = c.target.Peers[c.next%len(c.target.Peers)].Node
-	c.next++
+	return c.silent // it is the only one
 }
 
 // remote makes one attempt at another node.
-func (d *Dispatcher) remote(c *call, method transport.Method, done chan<- *call) {
-	d.transport.Call(c.node, transport.Client, method, c.target.Group, c.body, attemptTimeout, c.answered(done))
+func (d *Dispatcher) remote(c *call, method transport.Method, done chan<- answer) {
+	d.transport.Call(c.node, transport.Client, method, c.target.Group, c.body, attemptTimeout, answered(c, done))
 }
 
 // answered is the Reply that ends an attempt.
-func (c *call) answered(done chan<- *call) transport.Reply {
+func answered(c *call, done chan<- answer) transport.Reply {
 	return func(reply []byte, err error) {
 		switch {
 		case err != nil:
-			c.err = err
+			done <- answer{call: c, err: err}
 		case len(reply) == 0:
-			c.err = storage.Errorf(storage.Corrupt, "dispatch: empty reply")
+			done <- answer{call: c, err: storage.Errorf(storage.Corrupt, "dispatch: empty reply")}
 		case reply[0] == replyNotLeader:
-			c.refused(cluster.NodeID(reply[1:]))
+			done <- refused(c, cluster.NodeID(reply[1:]))
 		default:
-			c.reply, c.local, c.err = reply[1:], false, nil
+			done <- answer{call: c, reply: reply[1:]}
 		}
-		done <- c
 	}
 }

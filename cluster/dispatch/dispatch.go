@@ -47,6 +47,9 @@ const (
 	giveUpAfter = 10 * time.Second
 	// attemptTimeout bounds one attempt at another node.
 	attemptTimeout = 5 * time.Second
+	// lookEvery is how often an attempt that waits is compared with what this
+	// node hears of new leaders.
+	lookEvery = 250 * time.Millisecond
 	// The wait between two attempts doubles from the first to the second.
 	firstBackoff = 4 * time.Millisecond
 	maxBackoff   = 250 * time.Millisecond
@@ -96,7 +99,6 @@ func (d *Dispatcher) Execute(ctx context.Context, t Target, cmd *command.Command
 func (d *Dispatcher) ExecuteAll(ctx context.Context, writes []Write) []Outcome {
 	calls := make([]call, len(writes))
 	pending := make([]*call, len(writes))
-	done := make(chan *call, len(writes))
 	for i, w := range writes {
 		c := &calls[i]
 		c.target = w.Target
@@ -106,7 +108,7 @@ func (d *Dispatcher) ExecuteAll(ctx context.Context, writes []Write) []Outcome {
 		c.body = w.Command.Append(nil)
 		pending[i] = c
 	}
-	d.retry(ctx, pending, done, d.propose)
+	d.retry(ctx, pending, d.propose)
 
 	outcomes := make([]Outcome, len(writes))
 	for i := range calls {
@@ -118,25 +120,23 @@ func (d *Dispatcher) ExecuteAll(ctx context.Context, writes []Write) []Outcome {
 }
 
 // propose makes one attempt at a command, at the node that c.node names.
-func (d *Dispatcher) propose(c *call, done chan<- *call) {
+func (d *Dispatcher) propose(c *call, done chan<- answer) {
 	if c.node != d.self {
 		d.remote(c, transport.Execute, done)
 		return
 	}
 	g, ok := d.host.Group(c.target.Group)
 	if !ok {
-		c.refused("")
-		done <- c
+		done <- refused(c, "")
 		return
 	}
 	g.Propose(c.body, func(result command.Result, err error) {
 		if storage.KindOf(err) == storage.NotLeader {
 			leader, _ := g.Leader()
-			c.refused(leader.Node)
-		} else {
-			c.result, c.local, c.err = result, true, err
+			done <- refused(c, leader.Node)
+			return
 		}
-		done <- c
+		done <- answer{call: c, result: result, local: true, err: err}
 	})
 }
 

@@ -18,7 +18,7 @@ func (d *Dispatcher) Get(ctx context.Context, t Target, key []byte, consistent b
 		return g.Machine().Get(key)
 	}
 	c := &call{target: t, body: appendGet(nil, key, consistent)}
-	d.retry(ctx, []*call{c}, make(chan *call, 1), d.get)
+	d.retry(ctx, []*call{c}, d.get)
 	if err := c.failure(); err != nil {
 		return machine.Stored{}, undoubted(err)
 	}
@@ -31,7 +31,7 @@ func (d *Dispatcher) Page(ctx context.Context, t Target, req machine.PageRequest
 		return g.Machine().Page(req)
 	}
 	c := &call{target: t, body: appendPageRequest(nil, req, consistent)}
-	d.retry(ctx, []*call{c}, make(chan *call, 1), d.page)
+	d.retry(ctx, []*call{c}, d.page)
 	if err := c.failure(); err != nil {
 		return machine.Page{}, undoubted(err)
 	}
@@ -61,21 +61,21 @@ func (d *Dispatcher) readable(t Target, consistent bool) (*group.Group, bool) {
 const staleAfter = 10 * time.Second
 
 // get makes one attempt at a Get.
-func (d *Dispatcher) get(c *call, done chan<- *call) {
+func (d *Dispatcher) get(c *call, done chan<- answer) {
 	if c.node != d.self {
 		d.remote(c, transport.Read, done)
 		return
 	}
-	d.serveGet(d.self, c.target.Group, c.body, c.answered(done))
+	d.serveGet(d.self, c.target.Group, c.body, answered(c, done))
 }
 
 // page makes one attempt at a Page.
-func (d *Dispatcher) page(c *call, done chan<- *call) {
+func (d *Dispatcher) page(c *call, done chan<- answer) {
 	if c.node != d.self {
 		d.remote(c, transport.Page, done)
 		return
 	}
-	d.servePage(d.self, c.target.Group, c.body, c.answered(done))
+	d.servePage(d.self, c.target.Group, c.body, answered(c, done))
 }
 
 // serveGet answers a Get: at once, or once the leadership of this node's peer

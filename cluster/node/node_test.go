@@ -205,6 +205,47 @@ func TestThreeNodesFoundARegion(t *testing.T) {
 	})
 }
 
+// TestALeaderThatGoesSilent: whoever waits for an answer of a leader that died
+// without a word goes on as soon as there is another one.
+func TestALeaderThatGoesSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegion(t)
+		defer r.stopAll()
+		r.start(3, "a", "b", "c")
+		r.table("b", "orders")
+		table, _ := r.nodes["a"].Router().Table("orders")
+		for i := range 9 { // every node learns who leads
+			r.put([]cluster.NodeID{"a", "b", "c"}[i%3], "orders", fmt.Sprint(i), "before")
+		}
+		g, ok := r.nodes["a"].Host().Group(table.Partitions[0].Group)
+		if !ok {
+			t.Fatal("node a has no peer of the first partition")
+		}
+		leader, _ := g.Leader()
+		var at []cluster.NodeID
+		for _, id := range []cluster.NodeID{"a", "b", "c"} {
+			if id != leader.Node {
+				r.net.Cut(string(id), string(leader.Node))
+				at = append(at, id)
+			}
+		}
+		begin := time.Now()
+		for i := range 9 {
+			r.put(at[i%2], "orders", fmt.Sprint(i), "after")
+		}
+		// An election for each partition that it led, and no timeout of a request.
+		if took := time.Since(begin); took > 8*time.Second {
+			t.Errorf("it took %v of virtual time to write past the silent leader %s", took, leader.Node)
+		}
+		for i := range 9 {
+			if v := r.get(at[0], "orders", fmt.Sprint(i)); v != "after" {
+				t.Errorf("item %d is %q", i, v)
+			}
+		}
+		r.net.HealAll()
+	})
+}
+
 func TestARegionComesBackAfterAllNodesStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRegion(t)
