@@ -2,7 +2,6 @@ package raftlog
 
 import (
 	"runtime"
-	"time"
 
 	"github.com/roundtabledb/roundtable/cluster/raftlog/record"
 )
@@ -55,7 +54,7 @@ type committer struct {
 	log      *Log
 	closing  chan struct{} // closed to end the goroutine
 	finished chan struct{} // closed when it has ended
-	watch    *time.Timer   // fails the log when a commit is stuck
+	watch    watchdog      // fails the log when a commit is stuck
 
 	segment *segment // the one being written
 	offset  int64    // of the next frame in it
@@ -79,10 +78,9 @@ func (c *committer) init(l *Log) {
 		return l.mu.nextSlot
 	}
 	stuck := l.options.StuckAfter
-	c.watch = time.AfterFunc(stuck, func() {
+	c.watch.init(stuck, func() {
 		l.fail(broken("the disk of the log hangs: a commit has taken more than %v", stuck))
 	})
-	c.watch.Stop()
 }
 
 // run is the goroutine. It is woken when it holds the committer.
@@ -161,8 +159,8 @@ func (c *committer) commit(batch []*request) error {
 	for _, r := range batch {
 		bytes += r.change.size()
 	}
-	c.watch.Reset(c.log.options.StuckAfter)
-	defer c.watch.Stop()
+	c.watch.begin()
+	defer c.watch.end()
 	if err := c.begin(bytes); err != nil {
 		return err
 	}

@@ -18,7 +18,8 @@
 //   - A write that was not finished when the power went is cut off when the log
 //     is opened. Any other damage is refused: Open fails, and says what to do.
 //   - After an error of the disk, or a commit that takes longer than
-//     Options.StuckAfter, Options.Fatal is called, once, and every call fails.
+//     Options.StuckAfter (not counting pauses of the process), Options.Fatal is
+//     called, once, and every call fails.
 //   - One flipped bit in a log that was closed is found, or harmless. In a log
 //     that was not, damage to the very last commit reads like an interrupted
 //     write.
