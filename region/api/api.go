@@ -15,6 +15,7 @@ import (
 	"github.com/roundtabledb/roundtable/cluster/catalog"
 	"github.com/roundtabledb/roundtable/cluster/router"
 	"github.com/roundtabledb/roundtable/region/awsjson"
+	"github.com/roundtabledb/roundtable/region/constraint"
 	"github.com/roundtabledb/roundtable/storage/command"
 	"github.com/roundtabledb/roundtable/storage/item"
 	"github.com/roundtabledb/roundtable/storage/machine"
@@ -39,10 +40,13 @@ type Store interface {
 var _ Store = (*router.Router)(nil)
 
 // API carries out the operations. It is safe for concurrent use.
-type API struct{ store Store }
+type API struct {
+	store Store
+	home  constraint.Home
+}
 
-// New makes an API.
-func New(store Store) *API { return &API{store: store} }
+// New makes an API. home is the region and account that ARNs must name.
+func New(store Store, home constraint.Home) *API { return &API{store: store, home: home} }
 
 // Targets is the operations by X-Amz-Target.
 func (a *API) Targets() awsjson.Targets {

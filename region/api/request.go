@@ -127,6 +127,9 @@ var errNoTable = storage.Errorf(storage.ResourceNotFound, "Requested resource no
 
 // table finds the table that an operation on items names.
 func (a *API) table(name string) (*catalog.Table, error) {
+	if err := a.home.Check(name); err != nil {
+		return nil, err
+	}
 	t, ok := a.store.Table(constraint.TableName(name))
 	if !ok || t.Status == catalog.Creating || t.Status == catalog.Deleting {
 		return nil, errNoTable

@@ -27,26 +27,36 @@ func ParseARN(s string) (ARN, bool) {
 // Table is the name in a TableName, of which DynamoDB takes ARNs too. name is
 // how errors call the member; a table's name has at least 3 letters.
 func (h Home) Table(t awsjson.Text, name string) (string, error) {
-	if !strings.HasPrefix(t.Value, "arn:") {
-		return t.Value, checkName(t, name)
+	if err := h.Check(t.Value); err != nil {
+		return "", err
 	}
-	arn, ok := ParseARN(t.Value)
+	t.Value = TableName(t.Value)
+	return t.Value, checkName(t, name)
+}
+
+// Check refuses an ARN that is not of a table of this region and account. What
+// is no ARN passes.
+func (h Home) Check(s string) error {
+	if !strings.HasPrefix(s, "arn:") {
+		return nil
+	}
+	arn, ok := ParseARN(s)
 	kind, table, _ := strings.Cut(arn.Resource, "/")
 	switch {
 	case !ok:
-		return "", badARN("Valid ARN format is arn:aws:dynamodb:<region>:<account>:table/<name>, not '%s'", t.Value)
+		return badARN("Valid ARN format is arn:aws:dynamodb:<region>:<account>:table/<name>, not '%s'", s)
 	case !strings.HasPrefix(arn.Partition, "aws"):
-		return "", badARN("Invalid AWS partition in '%s'", t.Value)
+		return badARN("Invalid AWS partition in '%s'", s)
 	case arn.Service != "dynamodb":
-		return "", badARN("Invalid AWS service in '%s'", t.Value)
+		return badARN("Invalid AWS service in '%s'", s)
 	case h.Region != "" && arn.Region != h.Region:
-		return "", badARN("Invalid AWS region in '%s'", t.Value)
+		return badARN("Invalid AWS region in '%s'", s)
 	case kind != "table" || strings.Contains(table, "/"):
-		return "", badARN("Invalid resource type in '%s'", t.Value)
+		return badARN("Invalid resource type in '%s'", s)
 	case !h.Owns(arn):
-		return "", AccessDenied()
+		return AccessDenied()
 	}
-	return table, checkName(awsjson.Text{Set: true, Value: table}, name)
+	return nil
 }
 
 // Owns reports whether an ARN names something of this account.

@@ -53,9 +53,9 @@ type Options struct {
 	Region string
 	// Account is the account number in ARNs. Empty means 000000000000.
 	Account string
-	// AnyHome takes ARNs of any region and account for this region's: where
-	// nobody checks for which region requests are signed, any will do.
-	AnyHome bool
+	// Home is the region and account that ARNs must name. The zero Home takes
+	// any.
+	Home constraint.Home
 	// Tables is the region's tables.
 	Tables Tables
 	// TableSize is how many items a table has and how many bytes; it may be a
@@ -78,14 +78,11 @@ type Control struct {
 // New makes a Control.
 func New(o Options) *Control {
 	a := &Control{
-		region: o.Region, account: o.Account,
+		region: o.Region, account: o.Account, home: o.Home,
 		tables: o.Tables, tableSize: o.TableSize, replicas: o.Replicas,
 	}
 	if a.account == "" {
 		a.account = "000000000000"
-	}
-	if !o.AnyHome {
-		a.home = constraint.Home{Region: a.region, Account: a.account}
 	}
 	if a.tableSize == nil {
 		a.tableSize = func(*catalog.Table) (int64, int64) { return 0, 0 }

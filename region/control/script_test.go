@@ -7,6 +7,7 @@ import (
 	"github.com/roundtabledb/roundtable/cluster/catalog"
 	"github.com/roundtabledb/roundtable/region/api/apitest"
 	"github.com/roundtabledb/roundtable/region/awsjson"
+	"github.com/roundtabledb/roundtable/region/constraint"
 	"github.com/roundtabledb/roundtable/region/control"
 	"github.com/roundtabledb/roundtable/storage"
 )
@@ -53,6 +54,6 @@ func (r regions) set(ctx context.Context, table, region string, m catalog.Member
 
 func TestScripts(t *testing.T) {
 	apitest.Run(t, "testdata/*.txt", func(s *apitest.Store) awsjson.Targets {
-		return control.New(control.Options{Region: apitest.Region, Tables: s, Replicas: regions{s}}).Targets()
+		return control.New(control.Options{Region: apitest.Region, Home: constraint.Home{Region: apitest.Region, Account: "000000000000"}, Tables: s, Replicas: regions{s}}).Targets()
 	})
 }

@@ -7,6 +7,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -24,6 +25,7 @@ import (
 	"github.com/roundtabledb/roundtable/cluster/catalog"
 	"github.com/roundtabledb/roundtable/region/api"
 	"github.com/roundtabledb/roundtable/region/awsjson"
+	"github.com/roundtabledb/roundtable/region/constraint"
 	"github.com/roundtabledb/roundtable/region/control"
 	"github.com/roundtabledb/roundtable/region/telemetry"
 )
@@ -118,9 +120,14 @@ func Start(o Options) (*Server, error) {
 
 // newHandler makes the handler of the API.
 func newHandler(o Options) (*awsjson.Handler, error) {
-	targets := api.New(o.Store).Targets()
+	account := cmp.Or(o.Account, "000000000000")
+	var home constraint.Home
+	if !o.AnyHome {
+		home = constraint.Home{Region: o.Region, Account: account}
+	}
+	targets := api.New(o.Store, home).Targets()
 	maps.Copy(targets, control.New(control.Options{
-		Region: o.Region, Account: o.Account, AnyHome: o.AnyHome, Tables: o.Tables, TableSize: o.TableSize, Replicas: o.Replicas,
+		Region: o.Region, Account: account, Home: home, Tables: o.Tables, TableSize: o.TableSize, Replicas: o.Replicas,
 	}).Targets())
 	wire := awsjson.Options{Targets: targets, Region: o.Region, Authenticate: o.Authenticate, Logger: o.Logger}
 	if o.Telemetry != nil {
