@@ -48,8 +48,8 @@ func TestPausedLeader(t *testing.T) {
 	d := harness.Start(t, harness.Options{})
 	r := d.Regions[0]
 	ctx := within(t, 2*time.Minute)
-	client := sdk.Client(r)
-	must(t, sdk.CreateTable(ctx, client, "paused"))
+	client := sdk.Client(r, sdk.Impatient(time.Second))
+	must(t, sdk.CreateTable(ctx, sdk.Client(r), "paused"))
 	history := sdk.StartRegisters(ctx, r, "paused", "history", 1, 4)
 	counters := sdk.StartCounters(ctx, client, "paused", "count", 2)
 	must(t, counters.Progress(ctx, 5))

@@ -46,25 +46,37 @@ func NodeClient(n *harness.Node, settings ...func(*dynamodb.Options)) *dynamodb.
 // attempt would hide the first.
 func Once(o *dynamodb.Options) { o.RetryMaxAttempts = 1 }
 
+// Impatient makes a client wait less than Patience for an answer.
+func Impatient(patience time.Duration) func(*dynamodb.Options) {
+	return func(o *dynamodb.Options) { o.HTTPClient = httpClient(o.HTTPClient.(*nodes).balancer, patience) }
+}
+
 // Credentials makes a client sign with a key.
 func Credentials(key, secret string) func(*dynamodb.Options) {
 	return func(o *dynamodb.Options) { o.Credentials = credentials.NewStaticCredentialsProvider(key, secret, "") }
 }
 
-func client(region, endpoint string, nodes []string, settings []func(*dynamodb.Options)) *dynamodb.Client {
-	b := &balancer{nodes: nodes}
+func client(region, endpoint string, addresses []string, settings []func(*dynamodb.Options)) *dynamodb.Client {
 	return dynamodb.New(dynamodb.Options{
 		Region:       region,
 		BaseEndpoint: aws.String(endpoint),
 		Credentials:  credentials.NewStaticCredentialsProvider("anybody", "anything", ""),
 		// The usual three attempts, but without the usual 20 s between them.
-		Retryer: retry.NewStandard(func(o *retry.StandardOptions) { o.MaxBackoff = time.Second }),
-		HTTPClient: &http.Client{Transport: &http.Transport{
-			DialContext:           b.dial,
-			MaxIdleConnsPerHost:   64,
-			ResponseHeaderTimeout: Patience,
-		}},
+		Retryer:    retry.NewStandard(func(o *retry.StandardOptions) { o.MaxBackoff = time.Second }),
+		HTTPClient: httpClient(&balancer{nodes: addresses}, Patience),
 	}, settings...)
+}
+
+// nodes is an HTTP client of some nodes.
+type nodes struct {
+	http.Client
+	balancer *balancer
+}
+
+func httpClient(b *balancer, patience time.Duration) *nodes {
+	return &nodes{balancer: b, Client: http.Client{Transport: &http.Transport{
+		DialContext: b.dial, MaxIdleConnsPerHost: 64, ResponseHeaderTimeout: patience,
+	}}}
 }
 
 // balancer spreads connections over nodes.
