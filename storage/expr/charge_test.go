@@ -4,7 +4,7 @@ import "testing"
 
 // The figures were measured on the service.
 func TestCharge(t *testing.T) {
-	values := doc{":v": "y", ":n": 1, ":l": []any{"yyyyyyyyyy"}}
+	values := doc{":v": "y", ":n": 1, ":l": list{"yyyyyyyyyy"}}
 	for _, test := range []struct {
 		src  string
 		want int
