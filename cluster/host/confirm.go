@@ -170,10 +170,7 @@ func (c *confirmer) dropLocked(id cluster.GroupID, e *effects) {
 // askLocked sees to it that every voter will be asked about all reads that wait
 // in r. A group that has one voter needs no question.
 func (c *confirmer) askLocked(id cluster.GroupID, r *readers, e *effects) {
-	if !c.mu.ticking {
-		c.mu.ticking = true
-		c.ticker.Reset(tick)
-	}
+	c.armLocked()
 	if r.wanted {
 		return
 	}
@@ -204,6 +201,14 @@ func (c *confirmer) askLocked(id cluster.GroupID, r *readers, e *effects) {
 	}
 }
 
+// armLocked sees to it that tick is called in a while.
+func (c *confirmer) armLocked() {
+	if !c.mu.ticking {
+		c.mu.ticking = true
+		c.ticker.Reset(tick)
+	}
+}
+
 // flushLocked asks what a link has to ask, unless it must wait.
 func (c *confirmer) flushLocked(l *link, e *effects) {
 	if l.busy || len(l.wanted) == 0 || time.Now().Before(l.rest) {
@@ -212,10 +217,14 @@ func (c *confirmer) flushLocked(l *link, e *effects) {
 	ask := round{link: l}
 	for _, id := range l.wanted {
 		r := c.mu.groups[id]
-		if r == nil || len(r.waiting) == 0 {
+		if r == nil {
 			continue
 		}
+		// Also where no read waits any more: the next one must ask again.
 		r.wanted = false
+		if len(r.waiting) == 0 {
+			continue
+		}
 		ask.parts = append(ask.parts, part{id: id, readers: r, upTo: r.next()})
 	}
 	l.wanted = l.wanted[:0]
@@ -321,9 +330,11 @@ func (c *confirmer) tick() {
 		if len(r.waiting) == 0 {
 			continue
 		}
-		if now.Sub(r.waiting[0].came) >= tick {
-			r.wanted = false
+		if now.Sub(r.waiting[0].came) < tick {
+			c.armLocked() // its questions are under way
+			continue
 		}
+		r.wanted = false
 		c.askLocked(id, r, &e)
 	}
 	c.mu.Unlock()

@@ -117,6 +117,32 @@ func TestAnswerToAnEarlierQuestionDoesNotCount(t *testing.T) {
 	})
 }
 
+// A read waits for the answers of others, never for the timer that looks after
+// questions that went unanswered.
+func TestReadsDoNotWaitForTheTimer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRegion(t, 3)
+		r.start()
+		r.create(r.birth(g1, 3))
+		leader := r.leader(g1)
+		const delay = 5 * time.Millisecond
+		for i, n := range r.others(leader) {
+			r.net.SetDelay(string(n.id), string(leader.id), delay+time.Duration(i)*time.Millisecond, 0)
+		}
+		for i := range 100 {
+			// With and without a question still under way.
+			time.Sleep(time.Duration(i%3) * time.Millisecond)
+			begun := time.Now()
+			if err := leader.confirm(g1); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(begun); took > delay {
+				t.Errorf("read %d took %v", i, took)
+			}
+		}
+	})
+}
+
 func TestReadsShareQuestions(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const groups, reads = 10, 50
