@@ -156,14 +156,17 @@ func serve(ctx context.Context, s serveSettings) error {
 
 	logger.Info("starting", "version", version(), "region", s.region, "node", s.nodeID, "api", s.apiListen, "peer", config.Node.Address)
 	started := make(chan error, 1)
+	up := false
 	go func() { started <- p.Start(ctx) }()
 	for {
 		select {
 		case err := <-started:
-			if err != nil {
+			if err != nil && ctx.Err() == nil {
 				return errors.Join(err, p.Close())
 			}
-			logger.Info("ready", "api", s.apiListen)
+			if up = true; err == nil {
+				logger.Info("ready", "api", s.apiListen)
+			}
 		case err := <-failed:
 			// What is acknowledged is durable. Nothing that this process could
 			// still do would make it more so.
@@ -174,6 +177,9 @@ func serve(ctx context.Context, s serveSettings) error {
 				logger.Error("the old credentials stay in force", "error", err)
 			}
 		case <-ctx.Done():
+			if !up {
+				<-started // which ctx ends, too
+			}
 			return stop(p, s.drainTimeout, logger)
 		}
 	}

@@ -79,7 +79,7 @@ func (n *Node) Ready(ctx context.Context) error {
 		if !n.Running() {
 			return false, &GiveUp{fmt.Sprintf("it ended (%v):\n%s", n.process.exit(), tail(n.process.Output(), shownLines))}
 		}
-		_, err := n.get(ctx, "/readyz")
+		_, err := n.Ask(ctx, "/readyz")
 		return err == nil, err
 	})
 }
@@ -95,7 +95,7 @@ func (n *Node) Restart(ctx context.Context) error {
 // Status is what the node says of its region.
 func (n *Node) Status(ctx context.Context) (process.Status, error) {
 	var s process.Status
-	body, err := n.get(ctx, "/status")
+	body, err := n.Ask(ctx, "/status")
 	if err == nil {
 		err = json.Unmarshal(body, &s)
 	}
@@ -108,7 +108,8 @@ func (n *Node) Status(ctx context.Context) (process.Status, error) {
 // patience bounds one request to a node's operations port.
 const patience = 5 * time.Second
 
-func (n *Node) get(ctx context.Context, path string) ([]byte, error) {
+// Ask asks the node's operations port. An answer other than 200 is an error.
+func (n *Node) Ask(ctx context.Context, path string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.Operations+path, nil)

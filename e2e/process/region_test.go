@@ -41,6 +41,46 @@ func TestRollingRestart(t *testing.T) {
 	must(t, c.Check(ctx, sdk.Client(r)))
 }
 
+// A node that waits for others lives, says what it waits for, lets no client in,
+// and stops when told to.
+func TestNodeAlone(t *testing.T) {
+	d := harness.New(t, harness.Options{})
+	r := d.Regions[0]
+	ctx := within(t, time.Minute)
+	alone := r.Nodes[0]
+	must(t, alone.Start())
+	must(t, harness.Until(ctx, "the node to say that it lives", func(ctx context.Context) (bool, error) {
+		_, err := alone.Ask(ctx, "/healthz")
+		return err == nil, err
+	}))
+	if _, err := alone.Ask(ctx, "/readyz"); err == nil || !strings.Contains(err.Error(), "503") {
+		t.Errorf("a node alone is ready: %v", err)
+	}
+	if _, err := alone.Status(ctx); err != nil {
+		t.Error(err)
+	}
+	must(t, alone.Process().Terminate(ctx))
+
+	must(t, harness.Restart(ctx, r.Nodes...))
+	must(t, sdk.CreateTable(ctx, sdk.Client(r), "waiting"))
+	must(t, put(ctx, sdk.Client(r), "waiting", "k", 7))
+	must(t, harness.Kill(r.Nodes...))
+	must(t, alone.Start())
+	client := sdk.NodeClient(alone, sdk.Impatient(200*time.Millisecond), sdk.Once)
+	must(t, harness.Until(ctx, "the node to say that it lives", func(ctx context.Context) (bool, error) {
+		_, err := alone.Ask(ctx, "/healthz")
+		return err == nil, err
+	}))
+	if n, err := get(ctx, client, "waiting", "k"); err == nil || sdk.Code(err) == "ResourceNotFoundException" {
+		t.Errorf("a node without a quorum answers %d, %v", n, err)
+	}
+	must(t, harness.Restart(ctx, r.Nodes[1:]...))
+	must(t, alone.Ready(ctx))
+	if n, err := get(ctx, sdk.NodeClient(alone), "waiting", "k"); n != 7 || err != nil {
+		t.Errorf("the node answers %d, %v when the others are back", n, err)
+	}
+}
+
 // A leader that is stopped for longer than its followers wait is a leader no
 // more, and does not know it when it goes on. It must not answer strong reads
 // from what it has.

@@ -119,14 +119,11 @@ func (p *Process) open() error {
 // they mean to call.
 func (p *Process) anybody() bool { return p.config.Credentials == "" }
 
-// Start joins the region and opens the front door. It returns when the node
-// answers requests, or with ctx.
+// Start joins the region and opens the front door: to operators at once, to
+// clients when the node can answer them. It returns then, or with ctx.
 func (p *Process) Start(ctx context.Context) error {
-	if err := p.node.Start(ctx); err != nil {
-		return err
-	}
 	var err error
-	p.server, err = server.Start(server.Options{
+	p.server, err = server.Prepare(server.Options{
 		Region:          p.node.Region(),
 		AnyHome:         p.anybody(),
 		Node:            string(p.node.ID()),
@@ -147,6 +144,10 @@ func (p *Process) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open the front door: %w", err)
 	}
+	if err := p.node.Start(ctx); err != nil {
+		return err
+	}
+	p.server.Open()
 	return nil
 }
 

@@ -80,10 +80,11 @@ type Server struct {
 	serving         sync.WaitGroup
 	requests        gate
 
-	mu struct {
+	listener net.Listener // the API's
+	mu       struct {
 		sync.Mutex
-		draining bool
-		failed   error
+		open, draining bool
+		failed         error
 	}
 	ready func() error
 	log   *slog.Logger
@@ -91,6 +92,16 @@ type Server struct {
 
 // Start begins to serve. Serving ends with Close.
 func Start(o Options) (*Server, error) {
+	s, err := Prepare(o)
+	if err == nil {
+		s.Open()
+	}
+	return s, err
+}
+
+// Prepare begins to serve operators, so that they see a node that starts.
+// Clients have to wait for Open. Serving ends with Close.
+func Prepare(o Options) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -106,16 +117,23 @@ func Start(o Options) (*Server, error) {
 		handler = operations
 	}
 	s.api = newHTTPServer(s.requests.guard(handler), o.Logger)
-	listener := o.API
+	s.listener = o.API
 	if o.TLS != nil {
-		listener = tls.NewListener(listener, o.TLS)
+		s.listener = tls.NewListener(s.listener, o.TLS)
 	}
-	s.serve("api", s.api, listener)
 	if o.Operations != nil {
 		s.operations = newHTTPServer(s.requests.guard(s.operationsHandler(o)), o.Logger)
 		s.serve("operations", s.operations, o.Operations)
 	}
 	return s, nil
+}
+
+// Open begins to serve clients. It is called once.
+func (s *Server) Open() {
+	s.mu.Lock()
+	s.mu.open = true
+	s.mu.Unlock()
+	s.serve("api", s.api, s.listener)
 }
 
 // newHandler makes the handler of the API.
@@ -188,6 +206,7 @@ func (s *Server) Drain() {
 func (s *Server) Close(ctx context.Context) error {
 	s.Drain()
 	err := shutdown(ctx, s.api)
+	_ = s.listener.Close() // which the API does not know before Open
 	if s.operations != nil {
 		err = errors.Join(err, shutdown(ctx, s.operations))
 	}
@@ -243,20 +262,28 @@ func (s *Server) operationsHandler(o Options) *http.ServeMux {
 	return mux
 }
 
-var errDraining = errors.New("draining")
+var (
+	errStarting = errors.New("starting")
+	errDraining = errors.New("draining")
+)
 
 func (s *Server) notReady() error {
 	s.mu.Lock()
-	draining, failed := s.mu.draining, s.mu.failed
+	open, draining, failed := s.mu.open, s.mu.draining, s.mu.failed
 	s.mu.Unlock()
 	switch {
 	case failed != nil:
 		return failed
 	case draining:
 		return errDraining
-	case s.ready != nil:
-		return s.ready()
-	default:
-		return nil
 	}
+	if s.ready != nil {
+		if err := s.ready(); err != nil {
+			return err
+		}
+	}
+	if !open {
+		return errStarting
+	}
+	return nil
 }
