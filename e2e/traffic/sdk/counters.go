@@ -142,6 +142,14 @@ func (w *Counters) Failed() int {
 	return total
 }
 
+// Longest is the longest that a writer waited from one acknowledgement to the
+// next.
+func (w *Counters) Longest() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.mu.longest
+}
+
 // String says what the writers saw: the longest is between two
 // acknowledgements of one writer.
 func (w *Counters) String() string {
