@@ -50,7 +50,7 @@ func TestDevelopment(t *testing.T) {
 // program runs a program that fails where something is not as it should be.
 func program(t *testing.T, name string, args ...string) {
 	t.Helper()
-	cmd := exec.CommandContext(within(t, 90*time.Second), name, args...)
+	cmd := exec.CommandContext(within(t, 5*time.Minute), name, args...)
 	cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID=any", "AWS_SECRET_ACCESS_KEY=any", "AWS_DEFAULT_REGION=eu-central-1",
 		"AWS_PAGER=", "AWS_CONFIG_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true")
 	out, err := cmd.CombinedOutput()
