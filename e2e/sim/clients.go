@@ -28,7 +28,9 @@ type Traffic struct {
 	begin    time.Time
 	Newest   *check.Newest
 	Versions *check.Versions
+	// Kept is the diaries in the orders, Own those in each region's ledger.
 	Kept     *check.Kept
+	Own      map[string]*check.Kept
 	Journals []*traffic.Journal
 
 	running sync.WaitGroup
@@ -46,8 +48,10 @@ func NewTraffic(w *World) *Traffic {
 	t := &Traffic{
 		world: w, begin: time.Now(),
 		Newest: check.NewNewest(), Versions: check.NewVersions(), Kept: check.NewKept(),
+		Own: map[string]*check.Kept{},
 	}
 	for _, r := range w.Regions {
+		t.Own[r.Name] = check.NewKept()
 		t.Journals = append(t.Journals, &traffic.Journal{
 			Region: r.Name, Linear: check.NewHistory(), Newest: t.Newest, Versions: t.Versions,
 			Owns:   func(k traffic.Key) bool { return k.Table == Ledger || strings.HasPrefix(k.Name, r.Name) },
@@ -79,12 +83,16 @@ func (t *Traffic) Run(ctx context.Context, p Plan) {
 				traffic.Target{Table: Orders, Names: own("x"), Renew: renewEvery, Shares: traffic.Registers},
 				traffic.Target{Table: Orders, Names: own("n"), Renew: renewEvery, Shares: traffic.Counters},
 				traffic.Target{Table: Orders, Names: sharedItems, Shares: traffic.Registers},
+				traffic.Target{Table: Orders, Names: sharedItems, Shares: traffic.Registers},
 				traffic.Target{Table: Orders, Names: others, Renew: renewEvery, Shares: traffic.Shares{Read: 2, WeakRead: 1}},
 			)
 			t.running.Go(func() { t.client(ctx, r, t.Journals[i], i*100+c, script) })
 		}
-		script := traffic.NewScript(p.Seed, i*100+99, p.Pause)
-		t.running.Go(func() { t.diarist(ctx, r, script) })
+		for d := range p.Diarists {
+			name := fmt.Sprintf("%s-diary%d", r.Name, d)
+			script := traffic.NewScript(p.Seed, i*100+50+d, p.Pause)
+			t.running.Go(func() { t.diarist(ctx, r, name, script) })
+		}
 	}
 	t.running.Wait()
 }
@@ -127,64 +135,67 @@ func (t *Traffic) Tally() Tally {
 	return t.mu.Tally
 }
 
-// diarist writes growing numbers into an item of its own. A number that was
-// given up may still arrive, so each is written only over a smaller one.
-func (t *Traffic) diarist(ctx context.Context, r *Region, script *traffic.Script) {
-	name := r.Name + "-diary"
+// diarist writes one entry after the other, each into an item of its own, so
+// that none is covered by a later one; in the ledger and in the orders by
+// turns.
+func (t *Traffic) diarist(ctx context.Context, r *Region, name string, script *traffic.Script) {
 	for n := 1; rest(ctx, script.Pause()); n++ {
 		patience, at := script.Patience(), r.Nodes[script.Choose(nodesPerRegion)]
+		key := traffic.Key{Table: Ledger, Name: fmt.Sprintf("%s.%d", name, n)}
+		if n%2 == 0 {
+			key.Table = Orders
+		}
 		p, ok := at.Up()
-		if !ok || !r.member.Load() {
+		if !ok || key.Table == Orders && !r.member.Load() {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(ctx, patience)
-		outcome := t.enter(ctx, p, name, n)
+		outcome := t.enter(ctx, p, key, n)
 		cancel()
 		t.count(outcome)
 	}
 }
 
-// enter writes one number into a diary.
-func (t *Traffic) enter(ctx context.Context, p *Process, name string, n int) check.Outcome {
-	table, ok := p.Node.Router().Table(Orders)
+// enter writes one entry of a diary, which is not there yet.
+func (t *Traffic) enter(ctx context.Context, p *Process, at traffic.Key, n int) check.Outcome {
+	table, ok := p.Node.Router().Table(at.Table)
 	if !ok {
 		return check.Refused
 	}
-	number := item.Num(item.NumberFromInt(int64(n)))
-	condition, err := expr.ParseCondition("attribute_not_exists(n) OR n < :n", &expr.Bindings{Values: map[string]item.Value{":n": number}})
-	if err != nil {
-		panic(err)
-	}
-	attributes := keyOf(&table.Table, name)
+	attributes := keyOf(&table.Table, at.Name)
 	key, err := table.EncodeKey(attributes)
 	if err != nil {
 		panic(err)
 	}
-	tag := fmt.Sprintf("%s.%d", name, n)
-	id := traffic.Key{Table: Orders, Name: name}.String()
-	t.Kept.Try(id, n)
+	absent, err := expr.ParseCondition("attribute_not_exists(n)", &expr.Bindings{})
+	if err != nil {
+		panic(err)
+	}
+	entry := attributes.With(attributeNumber, item.Num(item.NumberFromInt(int64(n)))).With(attributeTag, item.String(at.Name))
+	kept := t.Kept
+	if at.Table == Ledger {
+		kept = t.Own[p.node.region.Name]
+	}
+	kept.Try(at.String(), n)
 	result, err := p.Node.Router().Execute(ctx, table, &command.Command{
-		Kind: command.Put, Key: key, Condition: condition,
-		Item: item.Encode(attributes.With(attributeNumber, number).With(attributeTag, item.String(tag))),
+		Kind: command.Put, Key: key, Condition: absent, Item: item.Encode(entry),
 	})
 	switch {
-	case p.ctx.Err() != nil:
-		t.Newest.Unknown(id, tag)
+	case p.ctx.Err() != nil || storage.KindOf(err) == storage.Ambiguous:
+		t.Newest.Unknown(at.String(), at.Name)
 		return check.Unknown
-	case err == nil && result.Err == nil:
-		t.Kept.Ack(id, n)
-		t.Newest.Ack(id, traffic.State(result.Version, tag))
-		return check.Done
-	case err == nil:
-		// Only this client writes here, each number once.
-		t.world.unexpected(fmt.Errorf("%s: entry %d of %s is refused: %w", p.node.host, n, name, result.Err))
-		return check.Unknown
-	case storage.KindOf(err) == storage.Ambiguous:
-		t.Newest.Unknown(id, tag)
-		return check.Unknown
-	default:
+	case err != nil:
 		return check.Refused
+	case result.Err != nil:
+		// Nobody else writes here, and this client does so once.
+		t.world.unexpected(fmt.Errorf("%s: entry %v is refused: %w", p.node.host, at, result.Err))
+		return check.Unknown
 	}
+	kept.Ack(at.String(), n)
+	if at.Table == Orders {
+		t.Newest.Ack(at.String(), traffic.State(result.Version, at.Name))
+	}
+	return check.Done
 }
 
 // rest waits, and reports false when ctx ended meanwhile.

@@ -20,10 +20,10 @@ type Plan struct {
 	// Shared is how many regions share the orders from the beginning; the rest
 	// joins during the storm.
 	Shared int
-	// Clients is how many clients each region has, Pause what they think
-	// between two operations, on average.
-	Clients int
-	Pause   time.Duration
+	// Clients is how many clients each region has, Diarists how many more that
+	// only write, and Pause what they think between two operations, on average.
+	Clients, Diarists int
+	Pause             time.Duration
 	// Storm is how long the clients work.
 	Storm  time.Duration
 	Events []Event
@@ -116,6 +116,7 @@ func Draw(seed uint64, storm time.Duration) Plan {
 		Checkpoint: time.Second + upTo(r, 9*time.Second),
 		Shared:     3,
 		Clients:    2 + r.IntN(3),
+		Diarists:   1,
 		Pause:      30*time.Millisecond + upTo(r, 120*time.Millisecond),
 		Storm:      storm,
 	}

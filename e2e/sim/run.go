@@ -26,7 +26,8 @@ type Record struct {
 	Newest    *check.Newest
 	Versions  *check.Versions
 	Kept      *check.Kept
-	// Held is the orders of each region at the end.
+	Own       map[string]*check.Kept
+	// Held is what each region holds at the end.
 	Held map[string]Holding
 	// Peers is how peers of one group differ at the end.
 	Peers error
@@ -44,10 +45,10 @@ func Run(plan Plan, dir string, faults map[string]node.Faults) *Record {
 	w := New(Options{
 		Seed: plan.Seed, Regions: len(regionNames), Dir: dir, Partitions: plan.Partitions,
 		Network: plan.Network, Tuning: plan.Tuning, CheckpointEvery: plan.Checkpoint,
-		Faults: faults, Log: log,
+		Log: log,
 	})
 	rec := &Record{Plan: plan, Log: log, Histories: map[string][]check.Operation{}}
-	rec.Err = w.run(rec)
+	rec.Err = w.run(rec, faults)
 	log.Notef("over: %v", rec.Err)
 	if rec.Err != nil || rec.Peers != nil {
 		w.describe()
@@ -57,15 +58,18 @@ func Run(plan Plan, dir string, faults map[string]node.Faults) *Record {
 	return rec
 }
 
-func (w *World) run(rec *Record) error {
+func (w *World) run(rec *Record, faults map[string]node.Faults) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer w.tasks.Wait()
 	defer cancel()
 	if err := w.founding(ctx, rec.Plan.Shared); err != nil {
 		return err
 	}
+	if err := w.spoil(ctx, faults); err != nil {
+		return err
+	}
 	t := NewTraffic(w)
-	rec.Newest, rec.Versions, rec.Kept = t.Newest, t.Versions, t.Kept
+	rec.Newest, rec.Versions, rec.Kept, rec.Own = t.Newest, t.Versions, t.Kept, t.Own
 	storm, stop := context.WithTimeout(ctx, rec.Plan.Storm)
 	defer stop()
 	var broken error
@@ -101,6 +105,28 @@ func (w *World) founding(ctx context.Context, shared int) error {
 		return fmt.Errorf("founding: %w", err)
 	}
 	return nil
+}
+
+// spoil restarts the nodes of some regions with faults. It comes after the
+// founding, which need not survive them.
+func (w *World) spoil(ctx context.Context, faults map[string]node.Faults) error {
+	if len(faults) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	w.options.Faults = faults
+	for _, r := range w.Regions {
+		if _, ok := faults[r.Name]; !ok {
+			continue
+		}
+		for _, n := range r.Nodes {
+			if err := n.Stop(false); err != nil {
+				return err
+			}
+		}
+	}
+	return w.Calm(ctx)
 }
 
 // weather lets the events of a plan happen.

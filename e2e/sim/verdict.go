@@ -18,17 +18,18 @@ import (
 	"github.com/roundtabledb/roundtable/storage/machine"
 )
 
-// Holding is what a region holds of the orders, by item.
+// Holding is what a region holds, by item.
 type Holding struct {
-	// Exact is every record, byte for byte, tombstones included, in a form that
-	// does not depend on where a region keeps it.
-	Exact map[string]string
-	// States is the same as checkers want it, Numbers those of counters.
-	States  map[string]check.State
+	// Exact is every record of the orders, byte for byte, tombstones included,
+	// in a form that does not depend on where a region keeps it. States is the
+	// same as checkers want it.
+	Exact  map[string]string
+	States map[string]check.State
+	// Numbers is the items of both tables that have one.
 	Numbers map[string]int
 }
 
-// Hold reads the orders of every region.
+// Hold reads the tables of every region.
 func (w *World) Hold(ctx context.Context) (map[string]Holding, error) {
 	all := map[string]Holding{}
 	for _, r := range w.Regions {
@@ -36,33 +37,34 @@ func (w *World) Hold(ctx context.Context) (map[string]Holding, error) {
 		if !ok {
 			return nil, fmt.Errorf("%s is down", r.Nodes[0].host)
 		}
-		h, err := p.hold(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("scan of %s: %w", r.Name, err)
+		h := Holding{Exact: map[string]string{}, States: map[string]check.State{}, Numbers: map[string]int{}}
+		for _, table := range []string{Ledger, Orders} {
+			if err := p.hold(ctx, table, &h); err != nil {
+				return nil, fmt.Errorf("scan of the %s of %s: %w", table, r.Name, err)
+			}
 		}
 		all[r.Name] = h
 	}
 	return all, nil
 }
 
-func (p *Process) hold(ctx context.Context) (Holding, error) {
-	h := Holding{Exact: map[string]string{}, States: map[string]check.State{}, Numbers: map[string]int{}}
-	t, ok := p.Node.Router().Table(Orders)
+func (p *Process) hold(ctx context.Context, table string, h *Holding) error {
+	t, ok := p.Node.Router().Table(table)
 	if !ok {
-		return h, errors.New("no such table")
+		return errors.New("no such table")
 	}
 	for at := (machine.PageRequest{WithTombstones: true, Limit: 100}); ; {
 		page, err := p.Node.Router().Page(ctx, t, at, true)
 		if err != nil {
-			return h, err
+			return err
 		}
 		for _, stored := range page.Stored {
 			if err := h.add(t, stored); err != nil {
-				return h, err
+				return err
 			}
 		}
 		if !page.More {
-			return h, nil
+			return nil
 		}
 		at.Lo = append(slices.Clone(page.Last), 0)
 	}
@@ -73,15 +75,17 @@ func (h *Holding) add(t *catalog.Table, stored machine.Stored) error {
 	if err != nil {
 		return err
 	}
-	id := traffic.Key{Table: Orders, Name: attributes.Get("id").Str()}.String()
+	id := traffic.Key{Table: t.Name, Name: attributes.Get("id").Str()}.String()
 	value, tag, err := content(stored.Item)
 	if err != nil {
 		return err
 	}
-	h.Exact[id] = fmt.Sprintf("%x %v %t %x", item.Encode(attributes), stored.Version, stored.Tombstone, []byte(stored.Item))
-	h.States[id] = check.State{Version: stored.Version, Value: tag}
 	if n, err := strconv.Atoi(value); err == nil {
 		h.Numbers[id] = n
+	}
+	if t.Name == Orders {
+		h.Exact[id] = fmt.Sprintf("%x %v %t %x", item.Encode(attributes), stored.Version, stored.Tombstone, []byte(stored.Item))
+		h.States[id] = check.State{Version: stored.Version, Value: tag}
 	}
 	return nil
 }
@@ -210,9 +214,9 @@ func (rec *Record) Check() error {
 	return errors.Join(errs...)
 }
 
-func (rec *Record) checkKept(name string, h Holding) error {
-	if err := rec.Kept.Check(h.Numbers); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+func (rec *Record) checkKept(region string, h Holding) error {
+	if err := errors.Join(rec.Kept.Check(h.Numbers), rec.Own[region].Check(h.Numbers)); err != nil {
+		return fmt.Errorf("%s: %w", region, err)
 	}
 	return nil
 }

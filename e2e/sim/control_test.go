@@ -1,0 +1,66 @@
+package sim_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/roundtabledb/roundtable/cluster/group"
+	"github.com/roundtabledb/roundtable/cluster/node"
+	"github.com/roundtabledb/roundtable/e2e/check"
+	"github.com/roundtabledb/roundtable/e2e/sim"
+)
+
+// A checker that never fails proves nothing. These tests break one rule each
+// in the nodes of one region, and see to it that the checkers notice.
+
+// during makes a storm of one kind: what begins happens to the nodes of the
+// first region in turn, and ends after a while.
+func during(seed uint64, begins, ends sim.Kind, lasts time.Duration) sim.Plan {
+	p := sim.Draw(seed, 25*time.Second)
+	p.Shared, p.Tuning, p.Checkpoint = 3, group.Tuning{}, 300*time.Millisecond
+	p.Clients, p.Diarists, p.Pause = 4, 3, 30*time.Millisecond
+	p.Events = nil
+	// The last one is still on when the clients stop.
+	for at := 2 * time.Second; at < p.Storm; at += lasts + 2*time.Second {
+		p.Events = append(p.Events,
+			sim.Event{At: at, Kind: begins, Node: len(p.Events) / 2 % 3},
+			sim.Event{At: min(at+lasts, p.Storm), Kind: ends},
+		)
+	}
+	return p
+}
+
+func TestCheckersNotice(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		plan   sim.Plan
+		faults node.Faults
+		// broken are words of promises that must be seen broken.
+		broken []string
+	}{
+		{"blind merges", during(1, sim.Isolate, sim.HealRegions, 2*time.Second), node.Faults{MergeBlindly: true}, []string{"only moves to newer versions"}},
+		{"early acknowledgements", during(2, sim.CutNode, sim.HealNodes, 6*time.Second), node.Faults{AckBeforeCommit: true}, []string{"no acknowledged write vanishes", "linearizable"}},
+		{"entries applied twice", during(3, sim.KillAll, sim.BootAll, time.Second), node.Faults{SkipAppliedCheck: true}, []string{"peers of a group", "newest version"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if err := run(t, tt.plan, nil).Check(); err != nil {
+				t.Errorf("without the fault: %v", err)
+			}
+			rec := run(t, tt.plan, map[string]node.Faults{"amber": tt.faults})
+			err := rec.Check()
+			var violation *check.Violation
+			if !errors.As(err, &violation) {
+				explain(t, rec, err)
+				t.Fatalf("nobody notices: %v", err)
+			}
+			for _, words := range tt.broken {
+				if !strings.Contains(err.Error(), words) {
+					t.Errorf("nobody says that this is broken: %s\n%v", words, err)
+				}
+			}
+		})
+	}
+}
