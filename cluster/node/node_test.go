@@ -17,6 +17,7 @@ import (
 	"github.com/roundtabledb/roundtable/cluster/member/memnet"
 	"github.com/roundtabledb/roundtable/cluster/node"
 	"github.com/roundtabledb/roundtable/e2e/sim/simnet"
+	"github.com/roundtabledb/roundtable/storage"
 	"github.com/roundtabledb/roundtable/storage/command"
 	"github.com/roundtabledb/roundtable/storage/item"
 	"github.com/roundtabledb/roundtable/storage/machine"
@@ -201,6 +202,47 @@ func TestThreeNodesFoundARegion(t *testing.T) {
 		page, err := r.nodes["c"].Router().Page(t.Context(), table, machine.PageRequest{}, true)
 		if err != nil || page.Count != 30 || page.More {
 			t.Errorf("scan: %d items, more %v, error %v; want all 30", page.Count, page.More, err)
+		}
+	})
+}
+
+// TestATableThatCannotBeKnown: a node that cannot ask the catalog does not say
+// that there is no table.
+func TestATableThatCannotBeKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegion(t)
+		defer r.stopAll()
+		r.start(3, "a", "b", "c")
+		r.table("b", "orders")
+		r.net.Cut("c", "a")
+		r.net.Cut("c", "b")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		create := schema.Table{
+			Name:       "late",
+			Partition:  schema.KeyAttribute{Name: "id", Kind: item.S},
+			Attributes: []schema.KeyAttribute{{Name: "id", Kind: item.S}},
+		}
+		for { // while another catalog leader is elected
+			if _, err := r.nodes["a"].CreateTable(ctx, create, nil); err == nil || ctx.Err() != nil {
+				break
+			}
+		}
+		if _, err := r.nodes["c"].Router().Lookup("orders"); err != nil {
+			t.Errorf("a table that the node knows: %v", err)
+		}
+		if _, err := r.nodes["c"].Router().Lookup("late"); storage.KindOf(err) != storage.Unavailable {
+			t.Errorf("a table of which the node has not heard: %v, want that it is not known", err)
+		}
+		r.net.HealAll()
+		if _, err := r.nodes["c"].Catalog().Await(ctx, func(s *catalog.State) bool { return s.Tables["late"] != nil }); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.nodes["c"].Router().Lookup("late"); err != nil {
+			t.Errorf("after healing: %v", err)
+		}
+		if _, err := r.nodes["c"].Router().Lookup("never"); storage.KindOf(err) != storage.ResourceNotFound {
+			t.Errorf("a table that nobody has made: %v", err)
 		}
 	})
 }

@@ -85,8 +85,8 @@ func (n *Node) Describe(f func() any) { n.describe.Store(&f) }
 // TableNames lists the region's tables in order of name.
 func (n *Node) TableNames() []string { return n.catalog.State().TableNames() }
 
-// Table returns a table's record by name.
-func (n *Node) Table(name string) (*catalog.Table, bool) { return n.router.Table(name) }
+// Lookup returns a table's record by name. See router.Lookup.
+func (n *Node) Lookup(name string) (*catalog.Table, error) { return n.router.Lookup(name) }
 
 func (n *Node) serveStatus(_ cluster.NodeID, _ cluster.GroupID, _ []byte, reply transport.Reply) {
 	reply(json.Marshal(n.Status()))

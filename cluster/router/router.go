@@ -46,20 +46,33 @@ type TableCommand struct {
 // Outcome is what became of a TableCommand.
 type Outcome = dispatch.Outcome
 
-// Table returns a table by name. A table that this node does not know, or does
-// not know to be ready, may have become so through another node a moment ago:
-// then the newest catalog is asked for first.
-func (r *Router) Table(name string) (*catalog.Table, bool) {
+// Lookup returns a table by name: ResourceNotFound when there is none, and
+// Unavailable when that cannot be known. A table that this node does not know,
+// or does not know to be ready, may have become so through another node a moment
+// ago: then the newest catalog is asked for first.
+func (r *Router) Lookup(name string) (*catalog.Table, error) {
 	t, ok := r.catalog.State().Tables[name]
 	if ok && t.Status == catalog.Active {
-		return t, true
+		return t, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), staleFor)
 	defer cancel()
-	if r.catalog.Refresh(ctx) == nil {
-		t, ok = r.catalog.State().Tables[name]
+	if err := r.catalog.Refresh(ctx); err != nil {
+		if ok && t.Status == catalog.Updating {
+			return t, nil // it serves meanwhile
+		}
+		return nil, storage.Errorf(storage.Unavailable, "it is not known whether there is a table %s: %w", name, err)
 	}
-	return t, ok
+	if t, ok = r.catalog.State().Tables[name]; !ok {
+		return nil, storage.Errorf(storage.ResourceNotFound, "Requested resource not found: Table: %s not found", name)
+	}
+	return t, nil
+}
+
+// Table is Lookup for those who do not ask why.
+func (r *Router) Table(name string) (*catalog.Table, bool) {
+	t, err := r.Lookup(name)
+	return t, err == nil
 }
 
 // Execute carries out one command, exactly once.

@@ -23,8 +23,8 @@ import (
 
 // Store holds the items of the region's tables. Its errors are storage.Errors.
 type Store interface {
-	// Table returns a table by name.
-	Table(name string) (*catalog.Table, bool)
+	// Lookup returns a table by name. ResourceNotFound says that there is none.
+	Lookup(name string) (*catalog.Table, error)
 	// Execute carries out one command, exactly once.
 	Execute(ctx context.Context, t *catalog.Table, cmd *command.Command) (command.Result, error)
 	// ExecuteAll carries out commands side by side, in no promised order.

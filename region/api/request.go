@@ -130,8 +130,13 @@ func (a *API) table(name string) (*catalog.Table, error) {
 	if err := a.home.Check(name); err != nil {
 		return nil, err
 	}
-	t, ok := a.store.Table(constraint.TableName(name))
-	if !ok || t.Status == catalog.Creating || t.Status == catalog.Deleting {
+	t, err := a.store.Lookup(constraint.TableName(name))
+	switch {
+	case storage.KindOf(err) == storage.ResourceNotFound:
+		return nil, errNoTable
+	case err != nil:
+		return nil, err
+	case t.Status == catalog.Creating || t.Status == catalog.Deleting:
 		return nil, errNoTable
 	}
 	return t, nil

@@ -46,8 +46,8 @@ func (a *Control) describeContinuousBackups(_ context.Context, in *dynamodb.Desc
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := a.tables.Table(name); !ok {
-		return nil, awsjson.NewException("TableNotFoundException", "Table not found: %s", name)
+	if _, err := a.lookup(name, awsjson.NewException("TableNotFoundException", "Table not found: %s", name)); err != nil {
+		return nil, err
 	}
 	return &dynamodb.DescribeContinuousBackupsOutput{
 		ContinuousBackupsDescription: &types.ContinuousBackupsDescription{

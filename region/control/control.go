@@ -21,8 +21,9 @@ import (
 // Tables is the region's tables. What its methods begin goes on in the
 // background, and a record's Status says so. Their errors are storage.Errors.
 type Tables interface {
-	// Table returns a table's record by name.
-	Table(name string) (*catalog.Table, bool)
+	// Lookup returns a table's record by name. ResourceNotFound says that there
+	// is none.
+	Lookup(name string) (*catalog.Table, error)
 	// TableNames lists the tables in order of name.
 	TableNames() []string
 	// CreateTable begins to create a table: CREATING, then ACTIVE. It makes up

@@ -46,8 +46,11 @@ func (a *Control) createTable(ctx context.Context, in *dynamodb.CreateTableInput
 	if err := table.Validate(); err != nil {
 		return nil, err
 	}
-	if _, ok := a.tables.Table(table.Name); ok {
+	switch _, err := a.tables.Lookup(table.Name); {
+	case err == nil:
 		return nil, storage.Errorf(storage.ResourceInUse, "Table already exists: %s", table.Name)
+	case storage.KindOf(err) != storage.ResourceNotFound:
+		return nil, err
 	}
 	created, err := a.tables.CreateTable(ctx, *table, nil)
 	if err != nil {

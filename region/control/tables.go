@@ -25,11 +25,17 @@ func (a *Control) tableOf(name *string) (*catalog.Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, ok := a.tables.Table(n)
-	if !ok {
-		return nil, tableNotFound(n)
+	return a.lookup(n, tableNotFound(n))
+}
+
+// lookup finds a table by its name, or says with the error given that there is
+// none.
+func (a *Control) lookup(name string, missing error) (*catalog.Table, error) {
+	t, err := a.tables.Lookup(name)
+	if storage.KindOf(err) == storage.ResourceNotFound {
+		return nil, missing
 	}
-	return t, nil
+	return t, err
 }
 
 // tableName is the name that a TableName says, which may be an ARN.
@@ -108,7 +114,7 @@ func (a *Control) remove(ctx context.Context, t *catalog.Table) (*catalog.Table,
 			return nil, err
 		}
 		if left {
-			if now, ok := a.tables.Table(t.Name); ok && now.ID == t.ID {
+			if now, err := a.tables.Lookup(t.Name); err == nil && now.ID == t.ID {
 				t = now
 			}
 			return t, nil

@@ -101,11 +101,7 @@ func (a *Control) taggedTable(resource *string) (*catalog.Table, error) {
 	case !a.home.Owns(arn):
 		return nil, constraint.AccessDenied()
 	}
-	t, ok := a.tables.Table(name)
-	if !ok {
-		return nil, storage.Errorf(storage.ResourceNotFound, "Requested resource not found: ResourceArn: %s not found", *resource)
-	}
-	return t, nil
+	return a.lookup(name, storage.Errorf(storage.ResourceNotFound, "Requested resource not found: ResourceArn: %s not found", *resource))
 }
 
 func (a *Control) tagResource(ctx context.Context, in *dynamodb.TagResourceInput) (*dynamodb.TagResourceOutput, error) {

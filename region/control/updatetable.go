@@ -23,9 +23,9 @@ func (a *Control) updateTable(ctx context.Context, in *dynamodb.UpdateTableInput
 	if err := checkUpdateTable(in); err != nil {
 		return nil, err
 	}
-	t, ok := a.tables.Table(name)
-	if !ok {
-		return nil, tableNotFound(name)
+	t, err := a.lookup(name, tableNotFound(name))
+	if err != nil {
+		return nil, err
 	}
 	if len(in.ReplicaUpdates) > 0 {
 		t, err = a.updateReplica(ctx, t, in)
@@ -237,7 +237,7 @@ func (a *Control) updateReplica(ctx context.Context, t *catalog.Table, in *dynam
 	if err != nil {
 		return nil, err
 	}
-	if now, ok := a.tables.Table(t.Name); ok {
+	if now, err := a.tables.Lookup(t.Name); err == nil {
 		return now, nil
 	}
 	return t, nil

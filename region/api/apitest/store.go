@@ -55,7 +55,15 @@ func New(t testing.TB) *Store {
 	return &Store{engine: e, tables: map[string]*catalog.Table{}, parts: map[string]*machine.Partition{}}
 }
 
-// Table returns a table by name.
+// Lookup returns a table by name.
+func (s *Store) Lookup(name string) (*catalog.Table, error) {
+	if t, ok := s.Table(name); ok {
+		return t, nil
+	}
+	return nil, storage.Errorf(storage.ResourceNotFound, "table %s not found", name)
+}
+
+// Table is Lookup for those who do not ask why.
 func (s *Store) Table(name string) (*catalog.Table, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
