@@ -46,10 +46,10 @@ func TestCheckersNotice(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if err := run(t, tt.plan, nil).Check(); err != nil {
+			if err := run(t, tt.plan, sim.Twist{}).Check(); err != nil {
 				t.Errorf("without the fault: %v", err)
 			}
-			rec := run(t, tt.plan, map[string]node.Faults{"amber": tt.faults})
+			rec := run(t, tt.plan, sim.Twist{Faults: map[string]node.Faults{"amber": tt.faults}})
 			err := rec.Check()
 			var violation *check.Violation
 			if !errors.As(err, &violation) {

@@ -7,10 +7,17 @@ import (
 	"time"
 )
 
-// apply makes an event happen. Those that find nothing to happen to, such as a
+// Apply makes an event happen. Those that find nothing to happen to, such as a
 // kill of a node that is down, do nothing.
-func (w *World) apply(ctx context.Context, e Event) error {
+func (w *World) Apply(ctx context.Context, e Event) error {
 	w.log.Notef("%s", e)
+	if err := w.apply(ctx, e); err != nil {
+		return fmt.Errorf("%s: %w", e, err)
+	}
+	return nil
+}
+
+func (w *World) apply(ctx context.Context, e Event) error {
 	r := w.Regions[e.Region]
 	n := r.Nodes[e.Node]
 	switch e.Kind {

@@ -38,9 +38,18 @@ type Record struct {
 	Virtual, Settling time.Duration
 }
 
+// Twist is what a test adds to a plan.
+type Twist struct {
+	// Faults make the nodes of the regions named here wrong: negative controls.
+	Faults map[string]node.Faults
+	// Story takes the place of the plan's events. Clients go on beside it, for
+	// as long as the storm lasts. It runs on the controller's goroutine.
+	Story func(ctx context.Context, w *World) error
+}
+
 // Run carries a plan out, within a bubble of testing/synctest, with the state
-// of the nodes below dir. faults are for negative controls.
-func Run(plan Plan, dir string, faults map[string]node.Faults) *Record {
+// of the nodes below dir.
+func Run(plan Plan, dir string, twist Twist) *Record {
 	log := &Log{}
 	w := New(Options{
 		Seed: plan.Seed, Regions: len(regionNames), Dir: dir, Partitions: plan.Partitions,
@@ -48,7 +57,7 @@ func Run(plan Plan, dir string, faults map[string]node.Faults) *Record {
 		Log: log,
 	})
 	rec := &Record{Plan: plan, Log: log, Histories: map[string][]check.Operation{}}
-	rec.Err = w.run(rec, faults)
+	rec.Err = w.run(rec, twist)
 	log.Notef("over: %v", rec.Err)
 	if rec.Err != nil || rec.Peers != nil {
 		w.describe()
@@ -58,28 +67,30 @@ func Run(plan Plan, dir string, faults map[string]node.Faults) *Record {
 	return rec
 }
 
-func (w *World) run(rec *Record, faults map[string]node.Faults) error {
+func (w *World) run(rec *Record, twist Twist) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer w.tasks.Wait()
 	defer cancel()
 	if err := w.founding(ctx, rec.Plan.Shared); err != nil {
 		return err
 	}
-	if err := w.spoil(ctx, faults); err != nil {
+	if err := w.spoil(ctx, twist.Faults); err != nil {
 		return err
 	}
 	t := NewTraffic(w)
 	rec.Newest, rec.Versions, rec.Kept, rec.Own = t.Newest, t.Versions, t.Kept, t.Own
 	storm, stop := context.WithTimeout(ctx, rec.Plan.Storm)
 	defer stop()
-	var broken error
 	w.log.Notef("the storm begins")
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		t.Run(storm, rec.Plan)
 	}()
-	broken = w.weather(ctx, rec.Plan.Events)
+	if twist.Story == nil {
+		twist.Story = func(ctx context.Context, w *World) error { return w.weather(ctx, rec.Plan.Events) }
+	}
+	broken := twist.Story(ctx, w)
 	<-done
 	rec.Tally = t.Tally()
 	if broken != nil {
@@ -134,8 +145,8 @@ func (w *World) weather(ctx context.Context, events []Event) error {
 	begin := time.Now()
 	for _, e := range events {
 		time.Sleep(time.Until(begin.Add(e.At)))
-		if err := w.apply(ctx, e); err != nil {
-			return fmt.Errorf("%s: %w", e, err)
+		if err := w.Apply(ctx, e); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -13,7 +13,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/roundtabledb/roundtable/cluster/node"
 	"github.com/roundtabledb/roundtable/e2e/sim"
 )
 
@@ -31,14 +30,14 @@ func number(t *testing.T, name string, otherwise uint64) uint64 {
 }
 
 // run carries a plan out in a bubble.
-func run(t *testing.T, plan sim.Plan, faults map[string]node.Faults) *sim.Record {
+func run(t *testing.T, plan sim.Plan, twist sim.Twist) *sim.Record {
 	dir, err := sim.FastDir()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
 	var rec *sim.Record
-	synctest.Test(t, func(t *testing.T) { rec = sim.Run(plan, dir, faults) })
+	synctest.Test(t, func(t *testing.T) { rec = sim.Run(plan, dir, twist) })
 	return rec
 }
 
@@ -63,7 +62,7 @@ func TestSeeds(t *testing.T) {
 		for seed := first; seed < first+count; seed++ {
 			t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 				t.Parallel()
-				rec := run(t, sim.Draw(seed, length), nil)
+				rec := run(t, sim.Draw(seed, length), sim.Twist{})
 				total.add(rec)
 				if err := rec.Check(); err != nil || single {
 					explain(t, rec, err)

@@ -105,9 +105,14 @@ func (s *Script) Pause() time.Duration {
 	return time.Duration(s.random.Int64N(int64(2 * s.pause)))
 }
 
-// Patience is how long the client waits for the answer to its next operation.
+// Patience is how long the client waits for the answer to its next operation:
+// mostly not long, so that a node that does not answer does not end the
+// traffic, and sometimes for as long as a node may try.
 func (s *Script) Patience() time.Duration {
-	return time.Duration(1+s.random.Int64N(11)) * time.Second
+	if s.random.IntN(8) == 0 {
+		return 12 * time.Second
+	}
+	return 100*time.Millisecond + time.Duration(s.random.Int64N(int64(3*time.Second)))
 }
 
 // Choose draws a number below n, for what only the caller can decide.

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/roundtabledb/roundtable/e2e/harness"
 )
@@ -107,6 +108,13 @@ func Code(err error) string {
 		return api.ErrorCode()
 	}
 	return ""
+}
+
+// blames reports whether an error is an answer that says that the client is to
+// blame: nothing was done, and trying again is of no use.
+func blames(err error) bool {
+	var response *smithyhttp.ResponseError
+	return errors.As(err, &response) && response.HTTPStatusCode()/100 == 4
 }
 
 // pause waits a moment after a failure, so that clients of a region that is

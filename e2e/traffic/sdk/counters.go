@@ -33,6 +33,7 @@ type Counters struct {
 		last    map[string]time.Time
 		longest time.Duration
 		errors  map[string]int
+		refused map[string]bool
 	}
 }
 
@@ -42,6 +43,7 @@ func StartCounters(ctx context.Context, c *dynamodb.Client, table, prefix string
 	ctx, stop := context.WithCancel(ctx)
 	w := &Counters{table: table, kept: check.NewKept(), stop: stop}
 	w.mu.acks, w.mu.last, w.mu.errors = map[string]int{}, map[string]time.Time{}, map[string]int{}
+	w.mu.refused = map[string]bool{}
 	for i := range writers {
 		key := fmt.Sprintf("%s-%d", prefix, i)
 		w.mu.acks[key], w.mu.last[key] = 0, time.Now()
@@ -69,6 +71,9 @@ func (w *Counters) note(key string, n int, err error) {
 	defer w.mu.Unlock()
 	if err != nil {
 		w.mu.errors[cmp.Or(Code(err), "no answer")]++
+		if blames(err) {
+			w.mu.refused[err.Error()] = true
+		}
 		return
 	}
 	w.kept.Ack(key, n)
@@ -129,6 +134,14 @@ func (w *Counters) Acked() int {
 		total += n
 	}
 	return total
+}
+
+// Refused is the exceptions that say that the client is to blame, which did
+// nothing wrong.
+func (w *Counters) Refused() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Sorted(maps.Keys(w.mu.refused))
 }
 
 // Failed is how many writes were not, after all the client's attempts.

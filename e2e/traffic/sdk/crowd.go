@@ -82,6 +82,9 @@ func (c *Crowd) Stop(t testing.TB) {
 		if err := c.counters[r.Name].Check(t.Context(), Client(r)); err != nil {
 			t.Errorf("%s: %v", r.Name, err)
 		}
+		if refused := c.counters[r.Name].Refused(); len(refused) > 0 {
+			t.Errorf("%s: clients were told that it is their fault: %v", r.Name, refused)
+		}
 		c.registers[r.Name].Check(t)
 	}
 	begin := time.Now()

@@ -11,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/smithy-go"
 
 	"github.com/roundtabledb/roundtable/e2e/check"
 	"github.com/roundtabledb/roundtable/e2e/harness"
@@ -25,6 +24,15 @@ type Registers struct {
 	history *check.History
 	stop    context.CancelFunc
 	wg      sync.WaitGroup
+
+	mu      sync.Mutex
+	refused []error
+}
+
+func (w *Registers) refuse(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.refused = append(w.refused, err)
 }
 
 // renew is how often the items are replaced by others: a history with many
@@ -47,7 +55,7 @@ func StartRegisters(ctx context.Context, r *harness.Region, table, prefix string
 			traffic.Target{Table: table, Names: []string{prefix + "-r0", prefix + "-r1", prefix + "-r2"}, Renew: renew, Shares: traffic.Registers},
 			traffic.Target{Table: table, Names: []string{prefix + "-a0", prefix + "-a1"}, Renew: renew, Shares: traffic.Counters},
 		)
-		store := &store{client: Client(r, Once)}
+		store := &store{client: Client(r, Once), refused: w.refuse}
 		w.wg.Go(func() {
 			for ctx.Err() == nil {
 				op := script.Next(time.Since(begin))
@@ -87,6 +95,9 @@ func (w *Registers) Check(t testing.TB) {
 	case err != nil:
 		t.Log(err)
 	}
+	if len(w.refused) > 0 {
+		t.Errorf("%d operations were refused as the client's fault, the first: %v", len(w.refused), w.refused[0])
+	}
 	if counts[check.Done] == 0 {
 		t.Error("no operation of the history was done")
 	}
@@ -96,7 +107,11 @@ func (w *Registers) Check(t testing.TB) {
 
 // store carries operations out through the SDK. It must be given a client that
 // tries once.
-type store struct{ client *dynamodb.Client }
+type store struct {
+	client *dynamodb.Client
+	// refused is told of exceptions that say that the client is to blame.
+	refused func(error)
+}
 
 var _ traffic.Store = (*store)(nil)
 
@@ -109,18 +124,12 @@ func (s *store) Do(ctx context.Context, op traffic.Operation) traffic.Answer {
 		return traffic.Answer{Outcome: check.Done, Value: value}
 	case errors.As(err, &failed):
 		return traffic.Answer{Outcome: check.Refused, Refusal: true}
-	case neverSent(err):
+	case blames(err):
+		s.refused(err)
 		return traffic.Answer{Outcome: check.Refused}
 	default:
 		return traffic.Answer{Outcome: check.Unknown}
 	}
-}
-
-// neverSent reports whether a request certainly had no effect: it was refused
-// as the client's fault.
-func neverSent(err error) bool {
-	var api smithy.APIError
-	return errors.As(err, &api) && api.ErrorFault() == smithy.FaultClient
 }
 
 func (s *store) do(ctx context.Context, op traffic.Operation) (string, error) {
