@@ -86,7 +86,7 @@ func (w *WAN) Delay(d time.Duration) {
 	w.mu.delay = d
 }
 
-// Moved is how many bytes have arrived on the way from one region to another.
+// Moved is how many bytes have passed on the way from one region to another.
 func (w *WAN) Moved(from, to string) int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -99,11 +99,15 @@ func (w *WAN) due() time.Time {
 	return time.Now().Add(w.mu.delay)
 }
 
-// pass waits until a way is open. It returns false when ctx ends first.
-func (w *WAN) pass(ctx context.Context, on way) bool {
+// pass waits until a way is open, and counts the bytes that pass. It returns
+// false when ctx ends first.
+func (w *WAN) pass(ctx context.Context, on way, bytes int) bool {
 	for {
 		w.mu.Lock()
 		cut, changed := w.mu.cut[on], w.mu.changed
+		if !cut {
+			w.mu.moved[on] += int64(bytes)
+		}
 		w.mu.Unlock()
 		if !cut {
 			return ctx.Err() == nil
@@ -140,7 +144,7 @@ func (w *WAN) carry(near net.Conn, out way, node string) {
 	defer cancel()
 	defer near.Close()
 	back := way{out.to, out.from}
-	if !w.pass(ctx, out) || !w.pass(ctx, back) {
+	if !w.pass(ctx, out, 0) || !w.pass(ctx, back, 0) {
 		return
 	}
 	var d net.Dialer
@@ -196,18 +200,14 @@ func (w *WAN) pump(ctx context.Context, on way, from, to net.Conn) {
 	defer read.Wait()
 	defer from.Close()
 	for c := range under {
-		if !sleep(ctx, time.Until(c.due)) || !w.pass(ctx, on) {
+		if !sleep(ctx, time.Until(c.due)) || !w.pass(ctx, on, len(c.bytes)) {
 			return
 		}
-		n, err := to.Write(c.bytes)
-		w.mu.Lock()
-		w.mu.moved[on] += int64(n)
-		w.mu.Unlock()
-		if err != nil {
+		if _, err := to.Write(c.bytes); err != nil {
 			return
 		}
 	}
-	w.pass(ctx, on) // the end of a connection is not heard of either
+	w.pass(ctx, on, 0) // the end of a connection is not heard of either
 }
 
 func sleep(ctx context.Context, d time.Duration) bool {

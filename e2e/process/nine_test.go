@@ -2,10 +2,12 @@ package process
 
 import (
 	"context"
+	"errors"
 	"os"
 	"testing"
 	"time"
 
+	"github.com/roundtabledb/roundtable/e2e/check"
 	"github.com/roundtabledb/roundtable/e2e/fault"
 	"github.com/roundtabledb/roundtable/e2e/harness"
 	"github.com/roundtabledb/roundtable/e2e/traffic/sdk"
@@ -48,7 +50,14 @@ func TestNineNodes(t *testing.T) {
 			if now := d.WAN.Moved(cut.Name, d.Regions[0].Name); now != moved {
 				t.Errorf("%d bytes left a region that is cut off", now-moved)
 			}
-			return c.Progress(ctx, 3)
+			if err := c.Progress(ctx, 3); err != nil {
+				return err
+			}
+			var violation *check.Violation
+			if _, err := sdk.Same(ctx, d, "nine"); !errors.As(err, &violation) {
+				t.Errorf("both sides of the cut write, and the comparison says %v", err)
+			}
+			return nil
 		}))
 		c.Stop(t)
 	})

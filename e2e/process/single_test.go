@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"github.com/roundtabledb/roundtable/e2e/check"
 	"github.com/roundtabledb/roundtable/e2e/harness"
 	"github.com/roundtabledb/roundtable/e2e/traffic/sdk"
 	"github.com/roundtabledb/roundtable/region/process"
@@ -91,6 +93,25 @@ func TestDev(t *testing.T) {
 			t.Errorf("a second dev on the same port: %v, %s", err, second.Output())
 		}
 	})
+}
+
+// The tests here would notice a node that forgets: one in memory does.
+func TestLossIsNoticed(t *testing.T) {
+	ctx, ports := within(t, time.Minute), harness.ClaimPorts(t)
+	p, r := dev(t, ctx, ports.Next(t), "--in-memory")
+	must(t, sdk.CreateTable(ctx, sdk.Client(r), "lost"))
+	c := sdk.StartCounters(ctx, sdk.Client(r), "lost", "k", 2)
+	must(t, c.Progress(ctx, 5))
+	c.Stop()
+	must(t, c.Check(ctx, sdk.Client(r)))
+	must(t, p.Kill())
+
+	_, r = dev(t, ctx, ports.Next(t), "--in-memory")
+	must(t, sdk.CreateTable(ctx, sdk.Client(r), "lost"))
+	var violation *check.Violation
+	if err := c.Check(ctx, sdk.Client(r)); !errors.As(err, &violation) {
+		t.Errorf("everything is gone, and the check says %v", err)
+	}
 }
 
 func expect(t *testing.T, ctx context.Context, r *harness.Region, want int) {

@@ -41,18 +41,24 @@ func Scan(ctx context.Context, c *dynamodb.Client, table string) (map[string]str
 // how many. What differs is in the error when ctx ends first.
 func Converge(ctx context.Context, d *harness.Deployment, table string) (items int, err error) {
 	err = harness.Until(ctx, "all regions to hold the same items", func(ctx context.Context) (bool, error) {
-		all := map[string]map[string]string{}
-		for _, r := range d.Regions {
-			var err error
-			if all[r.Name], err = Scan(ctx, Client(r), table); err != nil {
-				return false, err
-			}
-			items = len(all[r.Name])
-		}
-		err := check.Converged(all)
+		var err error
+		items, err = Same(ctx, d, table)
 		return err == nil, err
 	})
 	return items, err
+}
+
+// Same compares the items of a table in all regions, and returns how many there
+// are. A difference is a check.Violation.
+func Same(ctx context.Context, d *harness.Deployment, table string) (items int, err error) {
+	all := map[string]map[string]string{}
+	for _, r := range d.Regions {
+		if all[r.Name], err = Scan(ctx, Client(r), table); err != nil {
+			return 0, err
+		}
+		items = len(all[r.Name])
+	}
+	return items, check.Converged(all)
 }
 
 // Text is a text that values have alike if and only if they are the same, to
