@@ -57,10 +57,11 @@ func Dir(t testing.TB) string {
 		return t.TempDir()
 	}
 	dir := filepath.Join(keep, t.Name())
-	if err := os.RemoveAll(dir); err != nil {
-		t.Fatal(err)
+	err := os.MkdirAll(dir, 0o755)
+	if err == nil {
+		dir, err = os.MkdirTemp(dir, "")
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
 	return dir

@@ -60,7 +60,7 @@ func TestTornLog(t *testing.T) {
 	ctx := within(t, time.Minute)
 	client := sdk.NodeClient(n)
 	must(t, sdk.CreateTable(ctx, client, "torn"))
-	for range 3 {
+	for range 2 {
 		c := sdk.StartCounters(ctx, client, "torn", "k", 4)
 		must(t, c.Progress(ctx, 10))
 		must(t, n.Process().Kill())
