@@ -74,6 +74,8 @@ type Config struct {
 	// LogFS is a file system for the log alone; without one it is below Dir. The
 	// simulator gives one that can lose power.
 	LogFS raftlog.FS
+	// LogSegmentBytes is the size of the log's files; 0 means the default.
+	LogSegmentBytes int64
 	// Faults are for the simulator's negative controls.
 	Faults Faults
 	// Tap is for the simulator: it sees each message to another node.

@@ -22,6 +22,10 @@ import (
 	"github.com/roundtabledb/roundtable/replication/regional"
 )
 
+// logSegment is the size of the log's files: so small that nodes fill, clean
+// and remove some in the time that they have.
+const logSegment = 256 << 10
+
 // Node is one machine: a disk, a clock and a place in the network. The process
 // on it comes and goes.
 type Node struct {
@@ -129,8 +133,8 @@ func (p *Process) open() error {
 	}
 	p.Node, err = node.New(node.Config{
 		ID: n.id, Region: n.region.Name, Dir: p.dir, LogFS: n.disk.log,
-		MemoryBudget: 32 << 20,
-		Listener:     listener, Dial: p.dial, ServerOptions: link.GRPCServerOptions(),
+		MemoryBudget: 32 << 20, LogSegmentBytes: logSegment,
+		Listener: listener, Dial: p.dial, ServerOptions: link.GRPCServerOptions(),
 		Gossip: &node.Gossip{
 			Bind: n.gossip, Advertise: n.gossip, Transport: p.gossip,
 			Seeds: []string{n.region.Nodes[0].gossip, n.region.Nodes[1].gossip},

@@ -102,9 +102,13 @@ func (e Event) String() string {
 	}
 }
 
-// Draw makes the plan of a seed, with a storm of a given length.
+// Draw makes the plan of a seed. A storm lasts from ten to thirty seconds where
+// no length is given.
 func Draw(seed uint64, storm time.Duration) Plan {
 	r := rand.New(rand.NewPCG(seed, 0x5eed))
+	if drawn := 10*time.Second + upTo(r, 20*time.Second); storm == 0 {
+		storm = drawn
+	}
 	p := Plan{
 		Seed:       seed,
 		Partitions: 1 + r.IntN(2),
