@@ -319,7 +319,7 @@ func (v *valueReader) set(kind item.Kind) {
 	for v.r.List() {
 		switch {
 		case v.r.absent():
-			v.refuse(storage.Validationf("One or more parameter values were invalid: An %s set may not have a null as a member", setName(kind)))
+			v.refuse(storage.Validationf("One or more parameter values were invalid: An %s as a member", nullMember(kind)))
 		case kind == item.SS:
 			members = append(members, item.String(string(v.text())))
 		case kind == item.NS:
@@ -342,12 +342,13 @@ func (v *valueReader) set(kind item.Kind) {
 	v.b.Value(set)
 }
 
-func setName(kind item.Kind) string {
+// nullMember is how the service says what a set with a null in it has.
+func nullMember(kind item.Kind) string {
 	switch kind {
 	case item.SS:
-		return "string"
+		return "string set may not have a null string"
 	case item.NS:
-		return "number"
+		return "number set may not have a null"
 	}
-	return "binary"
+	return "binary set may not have a null"
 }

@@ -128,7 +128,7 @@ func TestItemsOfUnacceptableValues(t *testing.T) {
 		`{"a":` + nested(32) + `}`:                         deep,
 		`{"a":` + nested(300) + `}`:                        deep,
 		`{"a":{"N":"x"},"b":{"N":"y"}}`:                    numeric + "x",
-		`{"a":{"SS":["x",null]}}`:                          invalid + "An string set may not have a null as a member",
+		`{"a":{"SS":["x",null]}}`:                          invalid + "An string set may not have a null string as a member",
 		`{"` + strings.Repeat("x", 65535) + `":{"S":"x"}}`: "",
 		`{"` + strings.Repeat("x", 65536) + `":{"S":"x"}}`: refused + "Attribute name is too large, must have at most 65535 bytes",
 	} {

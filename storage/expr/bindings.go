@@ -72,9 +72,14 @@ func (b *Bindings) Validate() error {
 }
 
 func validPlaceholder(parameter string, sigil byte, key string) error {
-	if len(key) > maxPlaceholderBytes {
+	switch {
+	case len(key) <= maxPlaceholderBytes:
+	case sigil == '#':
 		return storage.Validationf("%s contains invalid key: The expression attribute map contains a key "+
 			"that is too long; size of key: %d", parameter, len(key))
+	default: // the service says the size of names alone
+		return storage.Validationf("%s contains invalid key: The expression attribute map contains a key "+
+			"that is too long;", parameter)
 	}
 	if key == "" || key[0] != sigil || !syntax.IsWord(key[1:]) {
 		return storage.Validationf(`%s contains invalid key: Syntax error; key: "%s"`, parameter, key)

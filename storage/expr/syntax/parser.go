@@ -27,10 +27,10 @@ func parse(field, src string, rule func(*parser) int) (*Tree, error) {
 	switch {
 	case src == "":
 		return nil, p.Invalid("The expression can not be empty;")
-	case len(src) > MaxBytes && field == UpdateExpression:
-		return nil, p.Invalid("Expression size has exceeded the maximum allowed size;")
-	case len(src) > MaxBytes:
+	case len(src) > MaxBytes && (field == ConditionExpression || field == FilterExpression):
 		return nil, p.Invalid("Expression size has exceeded the maximum allowed size; expression size: %d", len(src))
+	case len(src) > MaxBytes: // the service does not say the size of the others
+		return nil, p.Invalid("Expression size has exceeded the maximum allowed size;")
 	}
 	p.tokens = lex(make([]token, 0, 24), src)
 	p.nodes = make([]Node, 1, 1+len(p.tokens))
