@@ -7,8 +7,22 @@ import (
 )
 
 // dataSync is fdatasync.
-func dataSync(f *os.File) error {
-	return control(f, "fdatasync", func(fd int) error { return syscall.Fdatasync(fd) })
+func (f *osFile) dataSync() error {
+	busy := f.unsynced >= smallSync
+	f.unsynced = 0
+	if f.aio == nil && busy && !f.noAIO {
+		f.aio = newAIO()
+		f.noAIO = f.aio == nil
+	}
+	if f.aio != nil && busy {
+		err := control(f.File, "fdatasync", f.aio.fdatasync)
+		if !errors.Is(err, errNoAIO) {
+			return err
+		}
+		f.aio.close()
+		f.aio, f.noAIO = nil, true
+	}
+	return control(f.File, "fdatasync", syscall.Fdatasync)
 }
 
 // reserve reserves space for a file in one stretch, where the file system can.
