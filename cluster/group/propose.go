@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -22,13 +23,13 @@ import (
 // not change before done is called.
 func (g *Group) Propose(cmd []byte, done func(command.Result, error)) {
 	p := proposal{cmd: cmd, done: done}
-	first, err := g.queue.add(p)
+	notable, err := g.queue.add(p)
 	switch {
 	case err == errQueueClosed:
 		p.fail(g.ErrNotLeader())
 	case err != nil:
 		p.fail(err)
-	case first:
+	case notable:
 		g.notify()
 	}
 }
@@ -65,10 +66,11 @@ func (g *Group) ErrNotLeader() error {
 // One entry for many commands beat both an entry for each, and two in flight.
 type proposer struct {
 	*Group
-	clock version.Clock
-	term  uint64 // the term that this peer leads in, 0 while it does not
-	batch []proposal
-	cmds  [][]byte
+	clock   version.Clock
+	term    uint64 // the term that this peer leads in, 0 while it does not
+	batch   []proposal
+	cmds    [][]byte
+	company company
 }
 
 // propose runs the proposer until the group stops.
@@ -148,10 +150,12 @@ func (p *proposer) step() bool {
 		return false
 	}
 	defer p.gate.leave()
+	p.gather()
 	p.batch = p.queue.take(p.batch[:0])
 	if len(p.batch) == 0 {
 		return false
 	}
+	begin := time.Now()
 	if p.opts.Faults.AckBeforeCommit {
 		for i := range p.batch {
 			p.batch[i].done(command.Result{}, nil)
@@ -166,6 +170,7 @@ func (p *proposer) step() bool {
 			p.batch[i].done(results[i], nil)
 		}
 	}
+	p.company.note(len(p.batch)+p.queue.want(0), time.Since(begin))
 	clear(p.batch)
 	return true
 }

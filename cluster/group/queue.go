@@ -36,6 +36,8 @@ type queue struct {
 		open    bool
 		waiting []proposal
 		bytes   int
+		// wanted is how many must wait for add to report it. 0 wants none.
+		wanted int
 	}
 }
 
@@ -45,8 +47,9 @@ var (
 	errQueueFull   = storage.Errorf(storage.Unavailable, "the partition is overloaded")
 )
 
-// add appends a proposal and says whether it is the first in line.
-func (q *queue) add(p proposal) (first bool, err *storage.Error) {
+// add appends a proposal and says whether the proposer has to know: because it
+// is the first in line, or the last of as many as are wanted.
+func (q *queue) add(p proposal) (notable bool, err *storage.Error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if !q.mu.open {
@@ -57,7 +60,8 @@ func (q *queue) add(p proposal) (first bool, err *storage.Error) {
 	}
 	q.mu.waiting = append(q.mu.waiting, p)
 	q.mu.bytes += len(p.cmd)
-	return len(q.mu.waiting) == 1, nil
+	n := len(q.mu.waiting)
+	return n == 1 || n == q.mu.wanted, nil
 }
 
 // take moves what fits into one batch to dst, which must be empty. Its memory
@@ -84,6 +88,14 @@ func (q *queue) take(dst []proposal) []proposal {
 	clear(q.mu.waiting[rest:])
 	q.mu.waiting = q.mu.waiting[:rest]
 	return dst
+}
+
+// want says how many proposals are worth waiting for, and returns how many wait.
+func (q *queue) want(n int) (waiting int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.mu.wanted = n
+	return len(q.mu.waiting)
 }
 
 // setOpen lets proposals in.
