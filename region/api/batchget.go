@@ -139,6 +139,24 @@ func (in *batchGetRequest) check() error {
 			return err
 		}
 	}
+	return in.checkDuplicates()
+}
+
+// checkDuplicates refuses a key that is asked for twice, before it is known
+// whether the table is there: keys of one schema are the same when they are the
+// same items.
+func (in *batchGetRequest) checkDuplicates() error {
+	seen := map[string]struct{}{}
+	for _, t := range in.tables {
+		name := constraint.TableName(t.name)
+		for _, k := range t.keys {
+			id := name + "/" + string(k.Item)
+			if _, twice := seen[id]; twice {
+				return awsjson.Validationf("Provided list of item keys contains duplicates")
+			}
+			seen[id] = struct{}{}
+		}
+	}
 	return nil
 }
 
@@ -183,7 +201,6 @@ type batchGet struct {
 // batchGets finds the tables and the keys, in the order of the request.
 func (a *API) batchGets(in *batchGetRequest) ([]batchGet, error) {
 	var gets []batchGet
-	seen := map[string]bool{}
 	for i := range in.tables {
 		part := &in.tables[i]
 		var err error
@@ -195,11 +212,6 @@ func (a *API) batchGets(in *batchGetRequest) ([]batchGet, error) {
 			if err != nil {
 				return nil, err
 			}
-			id := part.table.ID + "/" + string(key)
-			if seen[id] {
-				return nil, awsjson.Validationf("Provided list of item keys contains duplicates")
-			}
-			seen[id] = true
 			gets = append(gets, batchGet{part: part, raw: k.Item, key: key})
 		}
 	}

@@ -112,17 +112,22 @@ func (in *pageRequest) checkSelect() error {
 	case in.AttributesToGet != nil:
 		list = "AttributesToGet"
 	}
+	var err error
 	switch s := in.selects.Value; {
 	case s == "SPECIFIC_ATTRIBUTES" && list == "":
-		return awsjson.Validationf("1 validation error detected: Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES")
+		return request.Envelop(awsjson.Validationf("Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES"))
 	case s == "COUNT" && list != "":
-		return awsjson.Validationf("Cannot specify the %s when choosing to get only the Count", list)
+		err = awsjson.Validationf("Cannot specify the %s when choosing to get only the Count", list)
 	case in.selects.Set && s != "SPECIFIC_ATTRIBUTES" && list != "":
-		return awsjson.Validationf("Cannot specify the %s when choosing to get %s", list, s)
+		err = awsjson.Validationf("Cannot specify the %s when choosing to get %s", list, s)
 	case s == "ALL_PROJECTED_ATTRIBUTES" && !in.index.Set:
-		return awsjson.Validationf("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
+		err = awsjson.Validationf("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
 	}
-	return nil
+	if err != nil && in.isQuery {
+		// Here, of all its refusals, Query speaks as the writes do.
+		return request.Envelop(err)
+	}
+	return err
 }
 
 func (a *API) query(ctx context.Context, r *awsjson.Request, dst []byte) ([]byte, error) {

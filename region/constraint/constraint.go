@@ -88,8 +88,11 @@ func (c *Set) Name(t awsjson.Text, member string, shortest int) {
 		"Member must have length less than or equal to "+strconv.Itoa(MaxName))
 }
 
-// MaxName is how long the name of a table or an index may be.
-const MaxName = 255
+// MinName and MaxName are how long the name of a table or an index may be.
+const (
+	MinName = 3
+	MaxName = 255
+)
 
 // IsName reports whether s has the letters of a name, and at least one.
 func IsName(s string) bool {
@@ -114,11 +117,14 @@ func (c *Set) Err() error {
 	}
 }
 
-// CheckTableName checks a TableName, which may be an ARN. DynamoDB looks at
-// nothing else when it is wrong.
+// CheckTableName checks a TableName, which may be an ARN, as what it has to
+// be: the name of a table, which is longer than the model asks for. DynamoDB
+// looks at nothing else when it is wrong.
 func CheckTableName(t awsjson.Text) error {
 	var c Set
-	c.TableName(t)
+	t.Value = TableName(t.Value)
+	c.Present(t.Set, "tableName")
+	c.Name(t, "tableName", MinName)
 	return c.Err()
 }
 
