@@ -210,7 +210,7 @@ What holds everywhere:
 - The account is 000000000000. Where callers need keys, ARNs of another account or
   region are refused; where anybody may call, they are taken for this one's.
 - Requests may be signed in the header or in the query, and be sent in gzip;
-  answers come in gzip to those who accept it.
+  answers come in gzip or deflate to those who accept it.
 - Changes of a table's settings are done at once: UPDATING is answered where the
   service answers it, and the table is ACTIVE right after.
 

@@ -77,7 +77,7 @@ func NewHandler(o Options) *Handler {
 // answer is a response under construction. Its buffers are reused.
 type answer struct {
 	body []byte
-	// packed is the body as it is sent to a client that takes gzip.
+	// packed is the body as it is sent to a client that takes it packed.
 	packed bytes.Buffer
 }
 
@@ -137,9 +137,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, out *answer, see
 	case errors.Is(err, errTooLarge):
 		h.refuseBody(w, r, seen, err)
 		return
-	case err != nil:
-		err = &Exception{Status: http.StatusBadRequest, Name: "SerializationException", Err: err}
-	default:
+	case err == nil:
 		out.body, err = h.call(r, id, sent, body, out.body, seen)
 	}
 	if err != nil {
@@ -161,7 +159,7 @@ func (h *Handler) tell(ctx context.Context, operation, id string, err error) {
 	case storage.Unavailable, storage.Ambiguous, storage.NotLeader, storage.WrongPartition, storage.StaleRequest:
 		level = slog.LevelDebug
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || errors.Is(err, errCoding) {
 		level = slog.LevelDebug
 	}
 	h.o.Logger.LogAttrs(ctx, level, "operation failed",
@@ -217,9 +215,11 @@ func (h *Handler) send(w http.ResponseWriter, r *http.Request, out *answer, seen
 		header["Content-Type"] = []string{contentType}
 	}
 	body := out.body
-	if len(body) >= minPacked && acceptsGzip(r) {
-		body = pack(&out.packed, body)
-		header["Content-Encoding"] = []string{"gzip"}
+	if len(body) >= minPacked {
+		if coding := accepted(r); coding != nil {
+			body = coding.pack(&out.packed, body)
+			header["Content-Encoding"] = []string{coding.name}
+		}
 	}
 	header["Content-Length"] = []string{strconv.Itoa(len(body))}
 	header["X-Amz-Crc32"] = []string{strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10)}
@@ -258,14 +258,20 @@ func readBody(r *http.Request) ([]byte, error) {
 }
 
 func (h *Handler) refuseBody(w http.ResponseWriter, r *http.Request, seen *Observation, err error) {
-	seen.Status = http.StatusBadRequest
-	if errors.Is(err, errTooLarge) {
-		seen.Status = http.StatusRequestEntityTooLarge
-		w.Header().Set("Connection", "close")
-	} else {
+	if !errors.Is(err, errTooLarge) {
 		h.o.Logger.LogAttrs(r.Context(), slog.LevelDebug, "request body was cut short", slog.Any("err", err))
+		seen.Status = http.StatusBadRequest
+		w.WriteHeader(seen.Status)
+		return
 	}
+	// A client that sends more still may never see an answer to it; one that is
+	// nearly through does.
+	_, _ = io.CopyN(io.Discard, r.Body, maxBody)
+	seen.Status = http.StatusRequestEntityTooLarge
+	w.Header().Set("Connection", "close")
 	w.WriteHeader(seen.Status)
+	// DynamoDB's answer is empty, and in chunks.
+	_ = http.NewResponseController(w).Flush()
 }
 
 const contentTypeJSON10 = "application/x-amz-json-1.0"

@@ -3,6 +3,7 @@ package awsjson_test
 import (
 	"bytes"
 	"compress/gzip"
+	"compress/zlib"
 	"context"
 	"errors"
 	"hash/crc32"
@@ -32,6 +33,7 @@ func zip(t testing.TB, b []byte) []byte {
 // TestGzip: bodies come and go in gzip, the signature and the checksum are of
 // the bytes that were sent.
 func TestGzip(t *testing.T) {
+	const unread = `{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError","message":"The server encountered an internal error trying to fulfill the request."}`
 	long := `{"text":"` + strings.Repeat("long ", 1000) + `"}`
 	var signed []byte
 	handler := awsjson.NewHandler(awsjson.Options{
@@ -52,14 +54,19 @@ func TestGzip(t *testing.T) {
 	}{
 		{name: "neither", body: long, status: 200},
 		{name: "answer", accept: "gzip", body: long, status: 200, packed: true},
-		{name: "answer among others", accept: "deflate, GZIP;q=0.5", body: long, status: 200, packed: true},
+		{name: "answer among others", accept: "br, GZIP;q=0.5", body: long, status: 200, packed: true},
 		{name: "answer not wanted", accept: "gzip;q=0, identity", body: long, status: 200},
 		{name: "identity", accept: "identity", body: long, status: 200},
 		{name: "short answer", accept: "gzip", body: "{}", status: 200},
 		{name: "request", encoding: "gzip", body: long, sent: zip(t, []byte(long)), status: 200},
 		{name: "both", accept: "gzip", encoding: "gzip", body: long, sent: zip(t, []byte(long)), status: 200, packed: true},
-		{name: "no gzip at all", encoding: "gzip", body: `{"__type":"com.amazon.coral.service#SerializationException"}`, sent: []byte("{}"), status: 400},
-		{name: "cut short", encoding: "gzip", body: `{"__type":"com.amazon.coral.service#SerializationException"}`, sent: zip(t, []byte(long))[:40], status: 400},
+		{name: "request in two pieces", encoding: "gzip", body: long, sent: append(zip(t, []byte(long[:100])), zip(t, []byte(long[100:]))...), status: 200},
+		{name: "request as it is", encoding: "identity", body: "{}", status: 200},
+		{name: "no gzip at all", encoding: "gzip", body: unread, sent: []byte("{}"), status: 500},
+		{name: "nothing at all", encoding: "gzip", body: unread, sent: []byte{}, status: 500},
+		{name: "cut short", encoding: "gzip", body: unread, sent: zip(t, []byte(long))[:40], status: 500},
+		{name: "cut short at the end", encoding: "gzip", body: unread, sent: zip(t, []byte(long))[:len(zip(t, []byte(long)))-1], status: 500},
+		{name: "another coding", encoding: "br", body: unread, sent: []byte("{}"), status: 500},
 		{name: "too large when unpacked", encoding: "gzip", sent: zip(t, make([]byte, 16<<20+1)), status: 413},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -103,6 +110,65 @@ func TestGzip(t *testing.T) {
 				t.Errorf("got %.80s", got)
 			}
 		})
+	}
+}
+
+// TestCodings: which coding an answer is in, and from which length on.
+func TestCodings(t *testing.T) {
+	handler := awsjson.NewHandler(awsjson.Options{
+		Targets: awsjson.Targets{"DynamoDB_20120810.Echo": func(_ context.Context, r *awsjson.Request, dst []byte) ([]byte, error) {
+			return append(dst, r.Body...), nil
+		}},
+		Logger: discard(),
+	})
+	text := func(length int) string { return `"` + strings.Repeat("x", length-2) + `"` }
+	call := func(body string, accept ...string) (coding, got string) {
+		t.Helper()
+		r := httptest.NewRequest("POST", "/", strings.NewReader(body))
+		r.Header = http.Header{"Content-Type": {"application/json"}, "X-Amz-Target": {"DynamoDB_20120810.Echo"}, "Accept-Encoding": accept}
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		var plain io.Reader = w.Body
+		var err error
+		switch coding = w.Header().Get("Content-Encoding"); coding {
+		case "gzip":
+			plain, err = gzip.NewReader(w.Body)
+		case "deflate":
+			plain, err = zlib.NewReader(w.Body)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return coding, string(b)
+	}
+	for _, coding := range []string{"gzip", "deflate"} {
+		for length, want := range map[int]string{4095: "", 4096: coding, 300_000: coding} {
+			if got, body := call(text(length), coding); got != want || body != text(length) {
+				t.Errorf("%d bytes: %q, %d bytes; want %q", length, got, len(body), want)
+			}
+		}
+	}
+	for accept, want := range map[string]string{
+		"": "", "identity": "", "br": "", "x-gzip": "", `"gzip"`: "", "gzip br": "", "gzip:q=1": "",
+		"gzip, deflate": "gzip", "br, identity, deflate, gzip": "deflate", "dog, gzip ,, cat": "gzip", "GZIP, identity": "gzip",
+		"gzip;q=0.8, deflate;q=0.5": "gzip", "deflate;q=0.5, gzip;q=0.2": "deflate", "br, gzip;q=0, deflate; q = 0.5 , identity;q=0": "deflate",
+		"gzip ;q=0": "", "gzip;q=0.": "", "identity;q=0": "", "gzip;nq=1;q=0 ": "", "deflate;q=-0.5,gzip;q=0.2": "gzip", "gzip;q=nan": "",
+		"gzip;q=0.5,identity;q=0.8": "gzip", "br,identity;q=0.5,gzip;q=0.0001": "gzip",
+		"*": "gzip", "*;q=0": "", "*, deflate": "deflate", "*, deflate;q=0.5": "gzip", "*, gzip;q=0.5": "deflate", "*, identity": "gzip",
+		"*;q=0.5,identity": "gzip", "br;q=0.8,identity;q=0.5,*;q=0": "", "gzip;q=0, *": "deflate",
+		"deflate;q=0.5, gzip;q=31": "gzip", "gzip;q=31,deflate;q=51": "gzip", "deflate;q=0.5, gzip;q=1;q=0.2": "gzip",
+		"deflate;q=0.5,gzip;q=0.x": "gzip", "gzip;q=0, gzip;q=1, gzip;q=0": "gzip",
+	} {
+		if got, _ := call(text(5000), accept); got != want {
+			t.Errorf("Accept-Encoding: %s is answered in %q, want %q", accept, got, want)
+		}
+	}
+	if got, _ := call(text(5000), "identity", "deflate"); got != "deflate" {
+		t.Errorf("of two headers the last is %q", got)
 	}
 }
 
