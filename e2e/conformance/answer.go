@@ -17,14 +17,20 @@ type Answer struct {
 	// Text is the exception's text. With Prefix it is how that begins.
 	Text   string
 	Prefix bool
-	// Body is members of the answer, nil where Text says it all.
-	Body map[string]any
+	// Body is members of the answer, nil where Text says it all. Empty is an
+	// answer without any body.
+	Body  map[string]any
+	Empty bool
 	// Has allows more members than Body has; Unordered ignores all order.
 	Has, Unordered bool
 }
 
 func parseAnswer(status int, s string) (Answer, error) {
 	a := Answer{Status: status}
+	if s == "" {
+		a.Empty = true
+		return a, nil
+	}
 	if status != 200 {
 		a.Type, s, _ = strings.Cut(s, " ")
 		if a.Type == "" {
@@ -51,12 +57,18 @@ func parseAnswer(status int, s string) (Answer, error) {
 
 // Matches says how what was answered differs, empty when it does not.
 func (a Answer) Matches(status int, body []byte) string {
+	if a.Empty && status == a.Status && len(body) == 0 {
+		return ""
+	}
 	got := map[string]any{}
 	if err := json.Unmarshal(body, &got); err != nil {
 		return fmt.Sprintf("not a JSON object: %v", err)
 	}
 	if status != a.Status {
 		return fmt.Sprintf("status %d, want %d", status, a.Status)
+	}
+	if a.Empty {
+		return "a body"
 	}
 	if a.Type != "" {
 		name, _ := got["__type"].(string)

@@ -20,6 +20,7 @@
 // on over lines that begin with a blank. Without an answer it has to succeed. An
 // answer is one of
 //
+//	200                     an answer without a body
 //	200 {json}              these members and no others
 //	200 has {json}          at least these members, at every depth
 //	200 unordered {json}    as 200, but no array has an order

@@ -72,7 +72,7 @@ func (s *Script) add(line string, at int) error {
 		s.Cases = append(s.Cases, Case{Title: title, Line: at})
 		return nil
 	}
-	if m := tableLine.FindStringSubmatch(line); m != nil {
+	if m := tableLine.FindStringSubmatch(expand(line)); m != nil {
 		t := Table{Name: m[1]}
 		for _, k := range strings.Fields(m[2]) {
 			name, kind, _ := strings.Cut(k, ":")

@@ -101,8 +101,8 @@ func (a *Control) Targets() awsjson.Targets {
 		"UpdateTable":   shaped(a.updateTable),
 		"DeleteTable":   shaped(a.deleteTable),
 
-		"TagResource":        shaped(a.tagResource),
-		"UntagResource":      shaped(a.untagResource),
+		"TagResource":        silent(a.tagResource),
+		"UntagResource":      silent(a.untagResource),
 		"ListTagsOfResource": shaped(a.listTags),
 
 		"DescribeEndpoints":         a.describeEndpoints,
@@ -134,6 +134,18 @@ func shaped[In, Out any](call func(context.Context, *In) (*Out, error)) awsjson.
 			return dst, err
 		}
 		return awsjson.AppendShape(dst, out), nil
+	}
+}
+
+// silent makes an operation of a function whose success has no body: DynamoDB's
+// answer is empty, not an empty object.
+func silent[In any](call func(context.Context, *In) error) awsjson.Operation {
+	return func(ctx context.Context, r *awsjson.Request, dst []byte) ([]byte, error) {
+		in := new(In)
+		if err := awsjson.Unmarshal(r.Body, in); err != nil {
+			return dst, err
+		}
+		return dst, call(ctx, in)
 	}
 }
 

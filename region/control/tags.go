@@ -104,21 +104,21 @@ func (a *Control) taggedTable(resource *string) (*catalog.Table, error) {
 	return a.lookup(name, storage.Errorf(storage.ResourceNotFound, "Requested resource not found: ResourceArn: %s not found", *resource))
 }
 
-func (a *Control) tagResource(ctx context.Context, in *dynamodb.TagResourceInput) (*dynamodb.TagResourceOutput, error) {
+func (a *Control) tagResource(ctx context.Context, in *dynamodb.TagResourceInput) error {
 	switch {
 	case in.ResourceArn != nil && in.Tags == nil:
 		var c constraint.Set
 		c.Present(false, "tags")
-		return nil, c.Err()
+		return c.Err()
 	case in.ResourceArn != nil && len(in.Tags) == 0:
-		return nil, awsjson.Validationf("Atleast one Tag needs to be provided as Input.")
+		return awsjson.Validationf("Atleast one Tag needs to be provided as Input.")
 	}
 	if err := checkTags(in.Tags); err != nil {
-		return nil, err
+		return err
 	}
 	t, err := a.taggedTable(in.ResourceArn)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	_, err = a.tables.UpdateTable(ctx, t.Name, func(t *catalog.Table) error {
 		if err := alive(t); err != nil {
@@ -137,28 +137,28 @@ func (a *Control) tagResource(ctx context.Context, in *dynamodb.TagResourceInput
 		t.Tags = tags
 		return nil
 	})
-	return &dynamodb.TagResourceOutput{}, err
+	return err
 }
 
-func (a *Control) untagResource(ctx context.Context, in *dynamodb.UntagResourceInput) (*dynamodb.UntagResourceOutput, error) {
+func (a *Control) untagResource(ctx context.Context, in *dynamodb.UntagResourceInput) error {
 	switch {
 	case in.ResourceArn != nil && in.TagKeys == nil:
 		var c constraint.Set
 		c.Present(false, "tagKeys")
-		return nil, c.Err()
+		return c.Err()
 	case in.ResourceArn != nil && len(in.TagKeys) == 0:
-		return nil, awsjson.Validationf("Atleast one Tag Key needs to be provided as Input.")
+		return awsjson.Validationf("Atleast one Tag Key needs to be provided as Input.")
 	case len(in.TagKeys) > maxTags:
-		return nil, tooManyTags()
+		return tooManyTags()
 	}
 	for i := range in.TagKeys {
 		if err := checkTagKey(&in.TagKeys[i]); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	t, err := a.taggedTable(in.ResourceArn)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	_, err = a.tables.UpdateTable(ctx, t.Name, func(t *catalog.Table) error {
 		if err := alive(t); err != nil {
@@ -168,7 +168,7 @@ func (a *Control) untagResource(ctx context.Context, in *dynamodb.UntagResourceI
 		maps.DeleteFunc(t.Tags, func(key, _ string) bool { return slices.Contains(in.TagKeys, key) })
 		return nil
 	})
-	return &dynamodb.UntagResourceOutput{}, err
+	return err
 }
 
 // listTags answers with all tags at once: there are few.
