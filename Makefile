@@ -36,9 +36,9 @@ chaos: build ## long fault runs against real processes: make chaos DURATION=10m
 	@e2e/clients/setup.sh
 	CHAOS_DURATION=$(or $(DURATION),10m) ROUNDTABLE_BINARY=$(CURDIR)/$(BINARY) $(GO) test -v -timeout 120m ./e2e/chaos
 
-bench: build ## speed of a region of three nodes on this machine: make bench [ARGS='--rounds 5']
-	@mkdir -p $(STATE)/bench
-	$(BINARY) bench --local 3 --dir $(STATE)/bench --json $(STATE)/bench/region.json $(ARGS)
+bench: build ## speed beside etcd and other peers, and the goals: make bench [QUICK=1] [GOALS=1,4]
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(STATE)/bin/bench ./e2e/bench
+	$(STATE)/bin/bench -binary $(BINARY) -dir $(STATE)/bench -json $(STATE)/bench/latest.json $(if $(QUICK),-quick) $(if $(GOALS),-goals $(GOALS)) $(ARGS)
 
 fuzz: ## fuzz every target for a while: make fuzz TIME=5m
 	@for pkg in $$($(GO) list ./...); do \
