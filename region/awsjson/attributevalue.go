@@ -119,9 +119,6 @@ func (r *Reader) absent() bool {
 
 const valueClass = "AttributeValue"
 
-// maxNameSize is the longest name of an attribute, in bytes.
-const maxNameSize = 65535
-
 // valueReader reads attribute values from r into b.
 type valueReader struct {
 	r       *Reader
@@ -180,11 +177,8 @@ func (v *valueReader) tree() (item.Value, error) {
 // in b.
 func (v *valueReader) attributes(depth int) {
 	for v.r.Map(valueClass) {
-		switch n := len(v.r.name); {
-		case n == 0:
-			v.refuse(storage.Validationf("Empty attribute name"))
-		case n > maxNameSize:
-			v.refuse(storage.Validationf("Attribute name is too large, must have at most %d bytes", maxNameSize))
+		if err := item.CheckName(len(v.r.name)); err != nil {
+			v.refuse(err)
 		}
 		v.b.Name(v.r.name)
 		v.value(depth)

@@ -130,7 +130,7 @@ func TestItemsOfUnacceptableValues(t *testing.T) {
 		`{"a":{"N":"x"},"b":{"N":"y"}}`:                    numeric + "x",
 		`{"a":{"SS":["x",null]}}`:                          invalid + "An string set may not have a null string as a member",
 		`{"` + strings.Repeat("x", 65535) + `":{"S":"x"}}`: "",
-		`{"` + strings.Repeat("x", 65536) + `":{"S":"x"}}`: refused + "Attribute name is too large, must have at most 65535 bytes",
+		`{"` + strings.Repeat("x", 65536) + `":{"S":"x"}}`: refused + "Attribute name is too large, must be less than 65536 bytes",
 	} {
 		if _, err := awsjson.EncodeItem([]byte(in)); errorText(err) != want {
 			t.Errorf("%.100s\n\tfails with %s\n\twant       %s", in, errorText(err), want)

@@ -39,18 +39,17 @@ func (b *Bindings) Validate() error {
 	if b.Names != nil && len(b.Names) == 0 {
 		return storage.Validationf("ExpressionAttributeNames must not be empty")
 	}
-	size := 0
+	names, values := 0, 0
 	for _, key := range slices.Sorted(maps.Keys(b.Names)) {
 		if err := validPlaceholder("ExpressionAttributeNames", '#', key); err != nil {
 			return err
 		}
-		if b.Names[key] == "" {
-			return storage.Validationf("ExpressionAttributeNames contains invalid value: "+
-				"Empty attribute name for key %s", key)
+		if err := item.CheckName(len(b.Names[key])); err != nil {
+			return storage.Validationf("ExpressionAttributeNames contains invalid value: %w for key %s", err, key)
 		}
-		size += len(key) + len(b.Names[key])
+		names += len(key) + len(b.Names[key])
 	}
-	if size > maxBindingsBytes {
+	if names > maxBindingsBytes {
 		return storage.Validationf("ExpressionAttributeNames exceeds max size")
 	}
 	if b.Values != nil && len(b.Values) == 0 {
@@ -63,10 +62,13 @@ func (b *Bindings) Validate() error {
 		if err := checkDepth(b.Values[key], 1); err != nil {
 			return storage.Validationf("ExpressionAttributeValues contains invalid value: %w for key %s", err, key)
 		}
-		size += len(key) + b.Values[key].Size()
+		values += len(key) + b.Values[key].Size()
 	}
-	if size > maxBindingsBytes {
+	switch {
+	case values > maxBindingsBytes:
 		return storage.Validationf("ExpressionAttributeValues exceeds max size")
+	case names+values > maxBindingsBytes:
+		return storage.Validationf("Combined size of ExpressionAttributeNames and ExpressionAttributeValues exceeds max size")
 	}
 	return nil
 }

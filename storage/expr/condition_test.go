@@ -391,6 +391,11 @@ func TestBindings(t *testing.T) {
 		{&Bindings{Names: map[string]string{"#": "a"}}, `ExpressionAttributeNames contains invalid key: Syntax error; key: "#"`},
 		{&Bindings{Names: map[string]string{"#a-b": "a"}}, `ExpressionAttributeNames contains invalid key: Syntax error; key: "#a-b"`},
 		{&Bindings{Names: map[string]string{"#a": ""}}, "ExpressionAttributeNames contains invalid value: Empty attribute name for key #a"},
+		{&Bindings{Names: map[string]string{"#a": strings.Repeat("a", item.MaxNameBytes)}}, ""},
+		{&Bindings{Names: map[string]string{"#a": strings.Repeat("a", item.MaxNameBytes+1)}}, "ExpressionAttributeNames contains invalid value: " +
+			"Attribute name is too large, must be less than 65536 bytes for key #a"},
+		{&Bindings{Values: map[string]item.Value{":" + long: val(1)}}, "ExpressionAttributeValues contains invalid key: " +
+			"The expression attribute map contains a key that is too long;"},
 		{&Bindings{Names: map[string]string{"#" + long: "a"}}, "ExpressionAttributeNames contains invalid key: " +
 			"The expression attribute map contains a key that is too long; size of key: 256"},
 		{&Bindings{Values: map[string]item.Value{"a": val(1)}}, `ExpressionAttributeValues contains invalid key: Syntax error; key: "a"`},
@@ -398,6 +403,8 @@ func TestBindings(t *testing.T) {
 		{bind(doc{":a": nested(33)}), "ExpressionAttributeValues contains invalid value: Nesting Levels have exceeded supported limits: " +
 			"Attributes in the item have nested levels beyond supported limit for key :a"},
 		{&Bindings{Values: map[string]item.Value{":a": val(strings.Repeat("x", 2<<20))}}, "ExpressionAttributeValues exceeds max size"},
+		{&Bindings{Names: map[string]string{"#a": "a"}, Values: map[string]item.Value{":a": val(strings.Repeat("x", 2<<20-4))}},
+			"Combined size of ExpressionAttributeNames and ExpressionAttributeValues exceeds max size"},
 	} {
 		wantError(t, test.bindings.Validate(), test.want)
 	}

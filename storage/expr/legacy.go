@@ -80,6 +80,9 @@ func invalidParameter(format string, args ...any) error {
 
 // rule checks c and returns the rule that it keeps.
 func (c *Comparison) rule() (comparisonRule, error) {
+	if err := item.CheckName(len(c.Attribute)); err != nil {
+		return comparisonRule{}, err
+	}
 	rule, ok := comparisonRuleOf(c.Operator)
 	if !ok {
 		return rule, invalidParameter("Unknown ComparisonOperator: %s", c.Operator)
@@ -232,6 +235,9 @@ func UpdateOf(assignments []Assignment) (*Update, error) {
 
 // action makes the action of a.
 func (a *Assignment) action() (action, error) {
+	if err := item.CheckName(len(a.Attribute)); err != nil {
+		return action{}, err
+	}
 	made := action{path: item.AttributePath(a.Attribute)}
 	if !a.Value.IsZero() {
 		made.value = operand{kind: operandValue, value: a.Value}
@@ -263,6 +269,9 @@ func ProjectionOf(attributes []string) (*Projection, error) {
 	paths := make([]item.Path, 0, len(attributes))
 	seen := make(map[string]struct{}, len(attributes))
 	for _, name := range attributes {
+		if err := item.CheckName(len(name)); err != nil {
+			return nil, err
+		}
 		if _, ok := seen[name]; ok {
 			return nil, invalidParameter("Duplicate value in attribute name: %s", name)
 		}

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/roundtabledb/roundtable/storage/item"
@@ -206,6 +207,8 @@ func TestAttributeUpdatesRefused(t *testing.T) {
 		{Assignment{"a", "DELETE", val("x")}, invalid + "DELETE action with value is not supported for the type S"},
 		{Assignment{"a", "ADD", val("x")}, invalid + "ADD action is not supported for the type S"},
 		{Assignment{"a", "ADD", val(doc{})}, invalid + "ADD action is not supported for the type M"},
+		{Assignment{"", "PUT", val("x")}, "Empty attribute name"},
+		{Assignment{strings.Repeat("a", item.MaxNameBytes+1), "PUT", val("x")}, "Attribute name is too large, must be less than 65536 bytes"},
 	} {
 		_, err := UpdateOf([]Assignment{test.a})
 		wantError(t, err, test.want)
@@ -218,4 +221,6 @@ func TestAttributesToGet(t *testing.T) {
 	sameProjection(t, p)
 	_, err := ProjectionOf([]string{"a", "b", "a"})
 	wantError(t, err, "One or more parameter values were invalid: Duplicate value in attribute name: a")
+	_, err = ProjectionOf([]string{"a", ""})
+	wantError(t, err, "Empty attribute name")
 }

@@ -139,7 +139,7 @@ func (g *grammar) assigned() piece[outcome] {
 				if !ok || !also {
 					return outcome{err: refType}
 				}
-				return outcome{value: slices.Concat(l, m)}
+				return outcome{value: append(append([]any{}, l...), m...)}
 			})
 		}}
 	}

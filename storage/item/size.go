@@ -65,6 +65,20 @@ func (v Value) Depth() int {
 	return depth + 1
 }
 
+// MaxNameBytes is the length of the longest name of an attribute.
+const MaxNameBytes = 65535
+
+// CheckName checks the length of an attribute's name, wherever it comes from.
+func CheckName(length int) error {
+	switch {
+	case length == 0:
+		return storage.Validationf("Empty attribute name")
+	case length > MaxNameBytes:
+		return storage.Validationf("Attribute name is too large, must be less than %d bytes", MaxNameBytes+1)
+	}
+	return nil
+}
+
 // TooDeep is the error for a value of more than MaxDepth levels.
 func TooDeep() error {
 	return storage.Validationf("Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit")
