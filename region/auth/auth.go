@@ -17,6 +17,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/subtle"
 	"fmt"
 	"net/http"
 	"os"
@@ -139,8 +140,12 @@ func (v *Verifier) Verify(r *http.Request, body []byte) (Identity, error) {
 	}
 	s := v.state.Load()
 	key, ok := s.keys[a.scope.accessKey]
-	if !ok || key.SessionToken != a.token {
-		return Identity{}, awsjson.NewException("UnrecognizedClientException", "The security token included in the request is invalid.")
+	if !ok || a.token == "" && key.SessionToken != "" {
+		return Identity{}, unrecognized("The security token included in the request is invalid.")
+	}
+	if subtle.ConstantTimeCompare([]byte(key.SessionToken), []byte(a.token)) == 0 {
+		// Without the full stop: DynamoDB looks at tokens in another place.
+		return Identity{}, unrecognized("The security token included in the request is invalid")
 	}
 	derived, cached := s.cache.find(a.scope)
 	if !cached {
@@ -160,7 +165,7 @@ func (v *Verifier) Verify(r *http.Request, body []byte) (Identity, error) {
 func (v *Verifier) checkScope(a authorization) error {
 	var wrong strings.Builder
 	if v.o.Region != "" && a.scope.region != v.o.Region {
-		fmt.Fprintf(&wrong, "Credential should be scoped to a valid region, not '%s'. ", a.scope.region)
+		wrong.WriteString("Credential should be scoped to a valid region. ")
 	}
 	if a.scope.service != Service {
 		fmt.Fprintf(&wrong, "Credential should be scoped to correct service: '%s'. ", Service)
@@ -175,6 +180,10 @@ func (v *Verifier) checkScope(a authorization) error {
 		return invalidSignature("%s", wrong.String())
 	}
 	return nil
+}
+
+func unrecognized(text string) error {
+	return awsjson.NewException("UnrecognizedClientException", "%s", text)
 }
 
 func invalidSignature(format string, args ...any) error {

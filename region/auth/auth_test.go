@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -239,14 +240,17 @@ func TestRefusals(t *testing.T) {
 		}, want: "InvalidSignatureException", message: "The request signature we calculated does not match"},
 		"everything wrong in the scope": {call: func(c *call) { c.region, c.service = "c", "d" }, request: func(r *http.Request) {
 			r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), "aws4_request", "e", 1))
-		}, want: "InvalidSignatureException", message: "Credential should be scoped to a valid region, not 'c'. " +
+		}, want: "InvalidSignatureException", message: "Credential should be scoped to a valid region. " +
 			"Credential should be scoped to correct service: 'dynamodb'. Credential should be scoped with a valid terminator: 'aws4_request', not 'e'. "},
 		"unknown key":   {call: func(c *call) { c.credentials.AccessKeyID = "AKIDNOBODY" }, want: "UnrecognizedClientException", message: "The security token included in the request is invalid."},
-		"unknown token": {call: func(c *call) { c.credentials.SessionToken = "x" }, want: "UnrecognizedClientException"},
+		"unknown token": {call: func(c *call) { c.credentials.SessionToken = "x" }, want: "UnrecognizedClientException", message: "The security token included in the request is invalid"},
+		"another token": {call: func(c *call) {
+			c.credentials = aws.Credentials{AccessKeyID: "ASIASESSION", SecretAccessKey: "other", SessionToken: "tokeN"}
+		}, want: "UnrecognizedClientException", message: "The security token included in the request is invalid"},
 		"no token": {call: func(c *call) {
 			c.credentials = aws.Credentials{AccessKeyID: "ASIASESSION", SecretAccessKey: "other"}
-		}, want: "UnrecognizedClientException"},
-		"another region":  {call: func(c *call) { c.region = "us-1" }, want: "InvalidSignatureException", message: "Credential should be scoped to a valid region, not 'us-1'. "},
+		}, want: "UnrecognizedClientException", message: "The security token included in the request is invalid."},
+		"another region":  {call: func(c *call) { c.region = "us-1" }, want: "InvalidSignatureException", message: "Credential should be scoped to a valid region. "},
 		"another service": {call: func(c *call) { c.service = "s3" }, want: "InvalidSignatureException", message: "Credential should be scoped to correct service: 'dynamodb'. "},
 		"another day": {request: func(r *http.Request) {
 			r.Header.Set("X-Amz-Date", "20150830T123600Z")
@@ -254,6 +258,14 @@ func TestRefusals(t *testing.T) {
 		"another day in the scope": {request: func(r *http.Request) {
 			r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), "Credential=AKIDAPP/2", "Credential=AKIDAPP/1", 1))
 		}, want: "InvalidSignatureException", message: "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '1"},
+		"long ago, and nothing else right": {request: func(r *http.Request) {
+			r.Header.Set("X-Amz-Date", "20170101T010101Z")
+			r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=nobody/2/3/4/aws4_request SignedHeaders=x-amz-date;host Signature=123")
+		}, want: "InvalidSignatureException", message: "Signature expired: 20170101T010101Z is now earlier than "},
+		"far ahead, and nothing else right": {request: func(r *http.Request) {
+			r.Header.Set("X-Amz-Date", "30200101T010101Z")
+			r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=nobody/2/3/4/aws4_request SignedHeaders=x-amz-date;host Signature=123")
+		}, want: "InvalidSignatureException", message: "Signature not yet current: 30200101T010101Z is still later than "},
 		"host not signed": {request: func(r *http.Request) {
 			r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), ";host", "", 1))
 		}, want: "InvalidSignatureException", message: "'Host' or ':authority' must be a 'SignedHeader'"},
@@ -274,6 +286,61 @@ func TestRefusals(t *testing.T) {
 			expect(t, err, c.want, c.message)
 		})
 	}
+}
+
+// What proxies may do to headers on their way, and how clients may write the
+// parameters, breaks no signature; nor does a body in chunks.
+func TestSignaturesSurvive(t *testing.T) {
+	v := newVerifier(t, auth.Options{Region: "eu-1"})
+	authorization := func(change func(string) string) func(r *http.Request) {
+		return func(r *http.Request) { r.Header.Set("Authorization", change(r.Header.Get("Authorization"))) }
+	}
+	for name, change := range map[string]func(r *http.Request){
+		"no spaces":          authorization(func(s string) string { return strings.ReplaceAll(s, ", ", ",") }),
+		"no commas":          authorization(func(s string) string { return strings.ReplaceAll(s, ", ", " ") }),
+		"many spaces":        authorization(func(s string) string { return strings.ReplaceAll(s, ", ", "  ,   ") }),
+		"spaces around":      func(r *http.Request) { r.Header.Set("Content-Type", "   application/x-amz-json-1.0    ") },
+		"spaces within":      func(r *http.Request) { r.Header.Set("X-Greeting", "hello    world") },
+		"headers not signed": func(r *http.Request) { r.Header.Set("Via", "1.1 proxy") },
+	} {
+		c := newCall()
+		c.header.Set("X-Greeting", "hello world")
+		r := c.signed(t)
+		change(r)
+		_, err := v.Verify(r, []byte(c.body))
+		t.Run(name, func(t *testing.T) { expect(t, err, "", "") })
+	}
+	c := newCall()
+	r, err := http.NewRequest(http.MethodPost, c.url, io.MultiReader(strings.NewReader(c.body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = c.header.Clone()
+	sum := sha256.Sum256([]byte(c.body))
+	if err := v4.NewSigner().SignHTTP(t.Context(), c.credentials, r, hex.EncodeToString(sum[:]), c.service, c.region, c.at); err != nil {
+		t.Fatal(err)
+	}
+	if r = arrive(t, r); r.ContentLength != -1 {
+		t.Fatalf("the body came in %d bytes, not in chunks", r.ContentLength)
+	}
+	_, err = v.Verify(r, []byte(c.body))
+	expect(t, err, "", "")
+	_, err = v.Verify(r, []byte(c.body+" "))
+	expect(t, err, "InvalidSignatureException", "")
+}
+
+// A header that states the hash of the body that was signed vouches for no other
+// body.
+func TestStatedHash(t *testing.T) {
+	v := newVerifier(t, auth.Options{Region: "eu-1"})
+	c := newCall()
+	sum := sha256.Sum256([]byte(c.body))
+	c.header.Set("X-Amz-Content-Sha256", hex.EncodeToString(sum[:]))
+	r := c.signed(t)
+	_, err := v.Verify(r, []byte(c.body))
+	expect(t, err, "", "")
+	_, err = v.Verify(r, []byte(`{"TableName":"u"}`))
+	expect(t, err, "InvalidSignatureException", "The request signature we calculated does not match")
 }
 
 // presigned is the request with its signature in the query.
