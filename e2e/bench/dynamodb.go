@@ -86,6 +86,44 @@ func (e *endpoints) awaitTable(ctx context.Context, name string) error {
 	return nil
 }
 
+// items puts and gets single items of the usual table, at one endpoint, without
+// trying again.
+type items struct{ client *dynamodb.Client }
+
+func (e *endpoints) items(n int) *items { return &items{e.client(n)} }
+
+// patience is how long one request may take. A node that is paused does not
+// answer.
+const patience = 5 * time.Second
+
+func once(o *dynamodb.Options) { o.RetryMaxAttempts = 1 }
+
+func (i *items) put(ctx context.Context, key, value string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	_, err := i.client.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(table), Item: map[string]types.AttributeValue{
+		"pk": &types.AttributeValueMemberS{Value: key}, "v": &types.AttributeValueMemberS{Value: value},
+	}}, once)
+	return err
+}
+
+// get reads eventually. An item that is not there has no value.
+func (i *items) get(ctx context.Context, key string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	out, err := i.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: aws.String(table), Key: map[string]types.AttributeValue{
+		"pk": &types.AttributeValueMemberS{Value: key},
+	}}, once)
+	if err != nil {
+		return "", err
+	}
+	v, _ := out.Item["v"].(*types.AttributeValueMemberS)
+	if v == nil {
+		return "", nil
+	}
+	return v.Value, nil
+}
+
 // options are those of a run over the usual table.
 func (l *lab) options(e endpoints) bench.Options {
 	return bench.Options{

@@ -72,6 +72,22 @@ func newLab(s settings) (*lab, error) {
 	return l, err
 }
 
+// scaled is a part of a long time, scaledCount one of a large amount, as the
+// command line asks for.
+func (l *lab) scaled(d time.Duration) time.Duration {
+	return max(time.Second, time.Duration(float64(d)*l.settings.scale))
+}
+
+func (l *lab) scaledCount(n int) int { return max(1, int(float64(n)*l.settings.scale)) }
+
+// noteScale makes sure that a part is not taken for the whole.
+func (l *lab) noteScale(r judge.Row) judge.Row {
+	if l.settings.scale == 1 {
+		return r
+	}
+	return r.With("at %v of the scale", l.settings.scale)
+}
+
 // tell adds rows to the results.
 func (l *lab) tell(rows ...judge.Row) { l.rows = append(l.rows, rows...) }
 

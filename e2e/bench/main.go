@@ -53,6 +53,8 @@ func goals() []goal {
 		{1, "durable puts beside etcd's", durationOfPuts, measurePuts},
 		{2, "reads beside etcd's", durationOfReads, measureReads},
 		{3, "roundtable dev beside dynalite", durationOfDev, measureDev},
+		{4, "many groups", durationOfGroups, measureGroups},
+		{7, "memory", durationOfMemory, measureMemory},
 	}
 }
 
@@ -63,6 +65,7 @@ type settings struct {
 	binary, dir, json string
 	rounds            int
 	duration          time.Duration
+	scale             float64
 }
 
 func run(ctx context.Context, arguments []string) error {
@@ -78,6 +81,7 @@ func run(ctx context.Context, arguments []string) error {
 	f.StringVar(&s.json, "json", ".roundtable/bench/latest.json", "file to write the results to")
 	f.IntVar(&s.rounds, "rounds", 0, "rounds over everything (default: 5, quick 3)")
 	f.DurationVar(&s.duration, "duration", 0, "how long to measure each time (default: 3s, quick 1s)")
+	f.Float64Var(&s.scale, "scale", 1, "part of the long measurements and large amounts of data that goals 5 to 8 ask for, for a first look")
 	if err := f.Parse(arguments); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil
