@@ -18,7 +18,23 @@ import (
 	"net/url"
 	"slices"
 	"time"
+
+	"github.com/roundtabledb/roundtable/cmd/bench/wire"
+	"github.com/roundtabledb/roundtable/cmd/bench/workload"
 )
+
+// Workload is a mix of operations, Sizes one of item sizes.
+type (
+	Workload = workload.Mix
+	Sizes    = workload.Sizes
+)
+
+// ParseWorkload reads the name of an operation, a named mix, or a mix such as
+// get-eventual=90,put=10.
+func ParseWorkload(s string) (Workload, error) { return workload.ParseMix(s) }
+
+// ParseSizes reads a size such as 256, or a mix such as 256=95,100000=4,400000=1.
+func ParseSizes(s string) (Sizes, error) { return workload.ParseSizes(s) }
 
 // Options say what is measured.
 type Options struct {
@@ -31,10 +47,12 @@ type Options struct {
 	Processes []int
 
 	// Table is made if it is not there, and deleted in the end if it was made.
+	// Workloads that ask for ranges have one with a sort key beside it.
 	Table string
 	// Keys is how many keys there are, ItemBytes the size of an item as
-	// DynamoDB counts it.
+	// DynamoDB counts it. ItemSizes, if given, takes the place of ItemBytes.
 	Keys, ItemBytes int
+	ItemSizes       Sizes
 	// Zipfian makes some keys much more popular than others, as in YCSB.
 	Zipfian bool
 
@@ -82,47 +100,56 @@ func (o *Options) validate() error {
 		return errors.New("bench: no workload or no clients")
 	case slices.Min(o.Clients) < 1:
 		return errors.New("bench: a case without clients")
-	case o.ItemBytes < leastItem || o.ItemBytes > mostItem:
-		return fmt.Errorf("bench: items have %d to %d bytes", leastItem, mostItem)
-	case o.Keys < 1 || o.Keys > mostKeys:
-		return fmt.Errorf("bench: there are 1 to %d keys", mostKeys)
+	case o.Rate < 0:
+		return errors.New("bench: a rate below zero")
 	}
 	return nil
 }
 
-// Result is what was measured of one case: the median of the rounds.
-type Result struct {
-	Workload string `json:"workload"`
-	Clients  int    `json:"clients"`
-	Rounds   int    `json:"rounds"`
-	// PerSecond counts operations that succeeded, Lowest and Highest are those
-	// of the worst and the best round.
-	PerSecond float64 `json:"operations_per_second"`
-	Lowest    float64 `json:"lowest_operations_per_second"`
-	Highest   float64 `json:"highest_operations_per_second"`
-	// Latencies of operations that succeeded. With a rate they count from when
-	// the operation was due, so that a stalled server is not spared.
-	P50  float64 `json:"p50_ms"`
-	P99  float64 `json:"p99_ms"`
-	P999 float64 `json:"p999_ms"`
-	Max  float64 `json:"max_ms"`
-	// ServerCPU is the servers' processor time an operation, all servers
-	// together; 0 when it is not known.
-	ServerCPU float64 `json:"server_cpu_us"`
-	// ClientCPU is the load generator's own.
-	ClientCPU float64 `json:"client_cpu_us"`
-	// Errors are of all rounds together, FirstError says what the first was.
-	Errors     int64  `json:"errors"`
-	FirstError string `json:"first_error,omitempty"`
-}
-
 // Run measures all cases.
 func Run(ctx context.Context, o Options) ([]Result, error) {
+	b, err := newBench(o)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		for _, t := range b.made {
+			b.deleteTable(t)
+		}
+	}()
+	for _, sorted := range []bool{false, true} {
+		if err := b.prepare(ctx, sorted); err != nil {
+			return nil, err
+		}
+	}
+	return b.measure(ctx, b.variants())
+}
+
+// bench is a run under way.
+type bench struct {
+	Options
+	targets []*url.URL
+	items   *workload.Items
+	// keys are those of the table without and the one with a sort key.
+	keys map[bool]*workload.Keys
+	made []string // tables
+}
+
+func newBench(o Options) (*bench, error) {
 	o.ensureDefaults()
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	b := &bench{Options: o, keys: o.newKeys(), padding: newPadding(o.ItemBytes)}
+	b := &bench{Options: o, keys: map[bool]*workload.Keys{}}
+	var err error
+	if b.ItemSizes.IsZero() {
+		if b.ItemSizes, err = workload.OneSize(o.ItemBytes); err != nil {
+			return nil, fmt.Errorf("bench: %w", err)
+		}
+	}
+	if b.items, err = workload.NewItems(b.ItemSizes, o.Keys); err != nil {
+		return nil, fmt.Errorf("bench: %w", err)
+	}
 	for _, e := range o.Endpoints {
 		u, err := url.Parse(e)
 		if err != nil || u.Host == "" {
@@ -130,80 +157,85 @@ func Run(ctx context.Context, o Options) ([]Result, error) {
 		}
 		b.targets = append(b.targets, u)
 	}
-	made, err := b.createTable(ctx)
+	return b, nil
+}
+
+// prepare makes and fills the table with or the one without a sort key, if any
+// workload needs it.
+func (b *bench) prepare(ctx context.Context, sorted bool) error {
+	needed := func(w Workload) bool { return w.Sorted() == sorted }
+	if !slices.ContainsFunc(b.Workloads, needed) {
+		return nil
+	}
+	b.keys[sorted] = workload.NewKeys(b.Keys)
+	made, err := b.createTable(ctx, sorted)
 	if made {
-		defer b.deleteTable()
+		b.made = append(b.made, b.table(sorted))
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := b.load(ctx); err != nil {
-		return nil, err
-	}
-	return b.measure(ctx)
+	return b.load(ctx, sorted)
 }
 
-// bench is a run under way.
-type bench struct {
-	Options
-	targets []*url.URL
-	keys    keys
-	padding []byte
+// table is the name of the table with or the one without a sort key.
+func (b *bench) table(sorted bool) string {
+	if sorted {
+		return b.Table + "-sorted"
+	}
+	return b.Table
 }
 
-// measure takes the rounds.
-func (b *bench) measure(ctx context.Context) ([]Result, error) {
-	type key struct{ workload, clients int }
-	rounds := map[key][]round{}
+// newWire returns a client that speaks to one of the endpoints.
+func (b *bench) newWire(n int) *wire.Client {
+	return wire.New(wire.Options{
+		URL:    b.targets[n%len(b.targets)],
+		Region: b.Region, AccessKey: b.AccessKey, SecretKey: b.SecretKey,
+		Table: b.table(false), Sorted: b.table(true), Items: b.items,
+	})
+}
+
+// newClient returns client n of a workload.
+func (b *bench) newClient(n int, w Workload) *client {
+	seed := uint64(time.Now().UnixNano())
+	return &client{
+		sender:    b.newWire(n),
+		generator: workload.NewGenerator(w, b.items, b.keys[w.Sorted()], b.Zipfian, uint64(n), seed),
+	}
+}
+
+// variants are all that is measured: each workload with each number of clients.
+func (b *bench) variants() []variant {
+	var all []variant
+	for w := range b.Workloads {
+		for _, clients := range b.Clients {
+			all = append(all, variant{workload: w, clients: clients, rate: b.Rate})
+		}
+	}
+	return all
+}
+
+// measure takes rounds over all variants in turn.
+func (b *bench) measure(ctx context.Context, variants []variant) ([]Result, error) {
+	rounds := make([][]round, len(variants))
 	for n := range b.Rounds {
-		for w := range b.Workloads {
-			for c, clients := range b.Clients {
-				label := fmt.Sprintf("round %d/%d  %s, %d clients", n+1, b.Rounds, b.Workloads[w].Name, clients)
-				r, err := b.round(ctx, b.Workloads[w], clients, label)
-				if err != nil {
+		for i, v := range variants {
+			r, err := b.round(ctx, v, fmt.Sprintf("round %d/%d  %s", n+1, b.Rounds, b.label(v)))
+			if err != nil {
+				return nil, err
+			}
+			rounds[i] = append(rounds[i], r)
+			if w := b.Workloads[v.workload]; w.Has(workload.Delete) {
+				// What comes next expects the items that this has deleted.
+				if err := b.load(ctx, w.Sorted()); err != nil {
 					return nil, err
 				}
-				rounds[key{w, c}] = append(rounds[key{w, c}], r)
 			}
 		}
 	}
-	var results []Result
-	for w := range b.Workloads {
-		for c, clients := range b.Clients {
-			results = append(results, summarize(b.Workloads[w].Name, clients, rounds[key{w, c}]))
-		}
+	results := make([]Result, len(variants))
+	for i, v := range variants {
+		results[i] = b.summarize(v, rounds[i])
 	}
 	return results, nil
-}
-
-// summarize takes the median of each number over the rounds.
-func summarize(workload string, clients int, rounds []round) Result {
-	median := func(of func(r *round) float64) float64 {
-		values := make([]float64, len(rounds))
-		for i := range rounds {
-			values[i] = of(&rounds[i])
-		}
-		slices.Sort(values)
-		return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
-	}
-	quantile := func(q float64) float64 {
-		return median(func(r *round) float64 { return float64(r.latency.ValueAtQuantile(q)) / 1e3 })
-	}
-	result := Result{
-		Workload: workload, Clients: clients, Rounds: len(rounds),
-		PerSecond: median((*round).perSecond),
-		Lowest:    rounds[0].perSecond(), Highest: rounds[0].perSecond(),
-		P50: quantile(50), P99: quantile(99), P999: quantile(99.9), Max: quantile(100),
-		ServerCPU: median(func(r *round) float64 { return r.perOperation(r.serverCPU) }),
-		ClientCPU: median(func(r *round) float64 { return r.perOperation(r.clientCPU) }),
-	}
-	for i := range rounds {
-		r := &rounds[i]
-		result.Lowest, result.Highest = min(result.Lowest, r.perSecond()), max(result.Highest, r.perSecond())
-		result.Errors += r.errors
-		if result.FirstError == "" && r.firstError != nil {
-			result.FirstError = r.firstError.Error()
-		}
-	}
-	return result
 }

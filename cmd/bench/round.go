@@ -4,19 +4,36 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/roundtabledb/roundtable/cmd/bench/workload"
 )
 
-// round is what was measured of one case once.
+// variant is what is measured: a workload with a number of clients, in a closed
+// loop or at a rate.
+type variant struct {
+	workload, clients int
+	rate              float64
+}
+
+func (b *bench) label(v variant) string {
+	label := fmt.Sprintf("%s, %d clients", b.Workloads[v.workload].Name, v.clients)
+	if v.rate > 0 {
+		label += fmt.Sprintf(", %.0f/s", v.rate)
+	}
+	return label
+}
+
+// round is what was measured of one variant once.
 type round struct {
-	elapsed              time.Duration
-	latency              *hdrhistogram.Histogram // microseconds
-	done, errors         int64
-	firstError           error
-	serverCPU, clientCPU time.Duration
+	elapsed                             time.Duration
+	total                               *hdrhistogram.Histogram // microseconds
+	kinds                               []*hdrhistogram.Histogram
+	done, errors, conflicts, unfinished int64
+	firstError                          error
+	serverCPU, clientCPU                time.Duration
 }
 
 func (r *round) perSecond() float64 { return float64(r.done) / r.elapsed.Seconds() }
@@ -26,64 +43,23 @@ func (r *round) perOperation(cpu time.Duration) float64 {
 	return float64(cpu.Microseconds()) / float64(max(1, r.done+r.errors))
 }
 
-// maxLatency is the longest latency that is told from longer ones.
-const maxLatency = 10 * time.Minute
+// drainTime is how long operations under way may take after the end of a round.
+const drainTime = 10 * time.Second
 
-// meter takes what clients measure.
-type meter struct {
-	// measuring is set after the warm-up.
-	measuring    atomic.Bool
-	done, errors atomic.Int64
-
-	mu         sync.Mutex
-	latency    *hdrhistogram.Histogram
-	firstError error
-}
-
-// add takes latencies in microseconds.
-func (m *meter) add(latencies []uint32) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, l := range latencies {
-		_ = m.latency.RecordValue(min(int64(l), maxLatency.Microseconds()))
-	}
-}
-
-// reset forgets the warm-up.
-func (m *meter) reset() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.done.Store(0)
-	m.errors.Store(0)
-	m.firstError = nil
-}
-
-func (m *meter) fail(err error) {
-	m.errors.Add(1)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.firstError == nil {
-		m.firstError = err
-	}
-}
-
-// round measures one case once.
-func (b *bench) round(ctx context.Context, w Workload, clients int, label string) (round, error) {
-	m := &meter{latency: hdrhistogram.New(1, maxLatency.Microseconds(), 3)}
+// round measures one variant once: it warms up, measures, and waits for what is
+// still under way, so that a stall at the end counts like any other.
+func (b *bench) round(ctx context.Context, v variant, label string) (round, error) {
 	running, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var wg sync.WaitGroup
-	begin := time.Now()
-	for n := range clients {
-		c := b.newClient(n)
-		wg.Go(func() {
-			defer c.close()
-			c.loop(running, &w, m, b.schedule(begin, n, clients))
-		})
+	m := newMeter(len(b.ItemSizes.Bytes()))
+	var open *openLoop
+	if v.rate > 0 {
+		open = newOpenLoop(time.Now(), v.rate)
 	}
+	clients := b.spawn(running, v, m, open)
 	if !b.tell(ctx, m, label+", warming up", b.WarmUp) {
 		cancel()
-		wg.Wait()
+		clients.Wait()
 		return round{}, ctx.Err()
 	}
 	m.reset()
@@ -91,18 +67,52 @@ func (b *bench) round(ctx context.Context, w Workload, clients int, label string
 	start := time.Now()
 	m.measuring.Store(true)
 	finished := b.tell(ctx, m, label, b.Duration)
-	r := round{elapsed: time.Since(start), done: m.done.Load(), errors: m.errors.Load(), latency: m.latency}
+	end := time.Now()
+	r := round{elapsed: end.Sub(start), done: m.done.Load(), errors: m.errors.Load(), conflicts: m.conflicts.Load()}
 	r.serverCPU, r.clientCPU = cpuOf(b.Processes)-server, ownCPU()-client
-	cancel()
-	wg.Wait()
-	r.firstError = m.firstError
+
+	m.ended.Store(true)
+	if open != nil {
+		open.stop(end)
+	}
+	drained := time.AfterFunc(drainTime, cancel)
+	clients.Wait()
+	drained.Stop()
+	if open != nil {
+		m.abandonUnbegun(open.untaken(), time.Now())
+	}
 	if !finished {
 		return round{}, ctx.Err()
 	}
+	r.take(m)
 	if r.done == 0 && r.firstError != nil {
 		return round{}, fmt.Errorf("%s: nothing succeeded: %w", label, r.firstError)
 	}
 	return r, nil
+}
+
+// take takes over what the meter has, when nobody adds to it any more.
+func (r *round) take(m *meter) {
+	r.total = m.total()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r.kinds, r.unfinished, r.firstError = m.mu.kinds, m.mu.unfinished, m.mu.firstError
+	r.errors = m.errors.Load() // those that timed out in the end, too
+}
+
+// spawn starts the clients and, for an open loop, what paces them.
+func (b *bench) spawn(ctx context.Context, v variant, m *meter, open *openLoop) *sync.WaitGroup {
+	var wg sync.WaitGroup
+	var p pace = closedLoop{&m.ended}
+	if open != nil {
+		p = open
+		wg.Go(func() { open.run(ctx) })
+	}
+	for n := range v.clients {
+		c := b.newClient(n, b.Workloads[v.workload])
+		wg.Go(func() { c.loop(ctx, m, p) })
+	}
+	return &wg
 }
 
 // tell shows how it goes, for as long as it goes, and reports whether that was
@@ -128,66 +138,69 @@ func (b *bench) tell(ctx context.Context, m *meter, label string, d time.Duratio
 	}
 }
 
-// schedule is when a client begins its operations: at begin, and then each
-// interval. Without an interval it is whenever the one before has ended.
-type schedule struct {
-	next     time.Time
-	interval time.Duration
+// sender carries out requests, one at a time.
+type sender interface {
+	// Do carries out a request. Conflicts are how often it had to begin again
+	// because others had written.
+	Do(context.Context, *workload.Request) (conflicts int, err error)
+	// Interrupt ends what Do is doing; others than Do's caller call it.
+	Interrupt()
+	Close()
 }
 
-func (b *bench) schedule(begin time.Time, n, clients int) schedule {
-	if b.Rate <= 0 {
-		return schedule{}
-	}
-	interval := time.Duration(float64(clients) / b.Rate * float64(time.Second))
-	return schedule{next: begin.Add(interval * time.Duration(n) / time.Duration(clients)), interval: interval}
-}
-
-// wait returns when the next operation was due.
-func (s *schedule) wait(ctx context.Context) time.Time {
-	if s.interval == 0 {
-		return time.Now()
-	}
-	due := s.next
-	s.next = due.Add(s.interval)
-	if d := time.Until(due); d > 0 {
-		select {
-		case <-time.After(d):
-		case <-ctx.Done():
-		}
-	}
-	return due
+// client sends what a generator makes.
+type client struct {
+	sender
+	generator *workload.Generator
 }
 
 // errorPause keeps a client that is refused from asking all the time.
 const errorPause = 10 * time.Millisecond
 
-// loop carries out operations until ctx ends.
-func (c *client) loop(ctx context.Context, w *Workload, m *meter, s schedule) {
-	keys := &c.bench.keys
-	latencies := make([]uint32, 0, 256)
-	defer func() { m.add(latencies) }()
-	for ctx.Err() == nil {
-		due := s.wait(ctx)
-		measuring := m.measuring.Load()
-		op, key := w.next(c.rand), keys.next(c.rand)
-		err := c.do(ctx, op, key)
-		if ctx.Err() != nil {
+// loop carries out operations until there are no more, or ctx ends.
+func (c *client) loop(ctx context.Context, m *meter, p pace) {
+	defer c.Close()
+	defer context.AfterFunc(ctx, c.Interrupt)()
+	samples := make([]sample, 0, 256)
+	defer func() { m.add(samples) }()
+	for {
+		due, more := p.next(ctx)
+		if !more {
 			return
 		}
-		if err != nil {
+		measuring := m.measuring.Load()
+		q := c.generator.Next()
+		conflicts, err := c.Do(ctx, q)
+		s := sample{kind: m.kind(q), micros: uint32(micros(time.Since(due)))}
+		c.generator.Done(q, err == nil)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			if measuring {
+				m.abandon(s)
+			}
+			return
+		case err != nil:
 			m.fail(err)
-			time.Sleep(errorPause)
+			pause(ctx, errorPause)
 			continue
 		}
 		m.done.Add(1)
+		if conflicts > 0 {
+			m.conflicts.Add(int64(conflicts))
+		}
 		if !measuring {
 			continue // it began before what is measured
 		}
-		latencies = append(latencies, uint32(min(time.Since(due), maxLatency).Microseconds()))
-		if len(latencies) == cap(latencies) {
-			m.add(latencies)
-			latencies = latencies[:0]
+		if samples = append(samples, s); len(samples) == cap(samples) {
+			m.add(samples)
+			samples = samples[:0]
 		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
 	}
 }

@@ -5,85 +5,95 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/roundtabledb/roundtable/cmd/bench/wire"
+	"github.com/roundtabledb/roundtable/cmd/bench/workload"
 )
 
 // createTable makes the table unless it is there, and waits until it is ready.
-func (b *bench) createTable(ctx context.Context) (made bool, err error) {
-	c := b.newClient(0)
-	defer c.close()
-	_, err = c.call(ctx, "CreateTable", fmt.Appendf(nil, `{"TableName":%q,`+
-		`"AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"}],`+
-		`"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"}],"BillingMode":"PAY_PER_REQUEST"}`, b.Table))
+func (b *bench) createTable(ctx context.Context, sorted bool) (made bool, err error) {
+	attributes := `{"AttributeName":"pk","AttributeType":"S"}`
+	schema := `{"AttributeName":"pk","KeyType":"HASH"}`
+	if sorted {
+		attributes += `,{"AttributeName":"sk","AttributeType":"S"}`
+		schema += `,{"AttributeName":"sk","KeyType":"RANGE"}`
+	}
+	name := b.table(sorted)
+	c := b.newWire(0)
+	defer c.Close()
+	_, err = c.Call(ctx, "CreateTable", fmt.Appendf(nil, `{"TableName":%q,"AttributeDefinitions":[%s],`+
+		`"KeySchema":[%s],"BillingMode":"PAY_PER_REQUEST"}`, name, attributes, schema))
 	made = err == nil
-	var refused *statusError
-	if errors.As(err, &refused) && strings.Contains(refused.body, "ResourceInUseException") {
+	var refused *wire.StatusError
+	if errors.As(err, &refused) && strings.Contains(refused.Body, "ResourceInUseException") {
 		err = nil
 	}
 	if err != nil {
-		return made, fmt.Errorf("create table %s: %w", b.Table, err)
+		return made, fmt.Errorf("create table %s: %w", name, err)
 	}
-	for range b.targets {
+	for n := range b.targets {
 		// Each endpoint may learn of it at its own time.
-		if err := b.awaitActive(ctx); err != nil {
+		if err := b.awaitActive(ctx, n, name); err != nil {
 			return made, err
 		}
-		b.targets = append(b.targets[1:], b.targets[0])
 	}
 	return made, nil
 }
 
-func (b *bench) awaitActive(ctx context.Context) error {
+func (b *bench) awaitActive(ctx context.Context, target int, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	c := b.newClient(0)
-	defer c.close()
+	c := b.newWire(target)
+	defer c.Close()
 	for {
-		answer, err := c.call(ctx, "DescribeTable", fmt.Appendf(nil, `{"TableName":%q}`, b.Table))
-		if err == nil && bytes.Contains(answer, []byte(`"TableStatus":"ACTIVE"`)) {
+		answer, err := c.Call(ctx, "DescribeTable", fmt.Appendf(nil, `{"TableName":%q}`, name))
+		if err == nil && bytes.Contains(answer, []byte(`"ACTIVE"`)) {
 			return nil
 		}
 		select {
 		case <-time.After(50 * time.Millisecond):
 		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("table %s does not become active", b.Table), err)
+			return errors.Join(fmt.Errorf("table %s does not become active", name), err)
 		}
 	}
 }
 
 // deleteTable removes what createTable has made.
-func (b *bench) deleteTable() {
+func (b *bench) deleteTable(name string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	c := b.newClient(0)
-	defer c.close()
-	if _, err := c.call(ctx, "DeleteTable", fmt.Appendf(nil, `{"TableName":%q}`, b.Table)); err != nil {
-		fmt.Fprintf(b.Progress, "table %s was not deleted: %v\n", b.Table, err)
+	c := b.newWire(0)
+	defer c.Close()
+	if _, err := c.Call(ctx, "DeleteTable", fmt.Appendf(nil, `{"TableName":%q}`, name)); err != nil {
+		fmt.Fprintf(b.Progress, "table %s was not deleted: %v\n", name, err)
 	}
 }
 
-// loaders is how many clients fill the table.
+// loaders is how many clients fill a table.
 const loaders = 32
 
 // load puts every item once, so that reads find them.
-func (b *bench) load(ctx context.Context) error {
+func (b *bench) load(ctx context.Context, sorted bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	of := slices.IndexFunc(b.Workloads, func(w Workload) bool { return w.Sorted() == sorted })
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for n := range min(loaders, b.Keys) {
-		c := b.newClient(n)
+		c := b.newClient(n, b.Workloads[of])
 		wg.Go(func() {
-			defer c.close()
+			defer c.Close()
 			for i := next.Add(1) - 1; i < int64(b.Keys) && ctx.Err() == nil; i = next.Add(1) - 1 {
 				if i%1000 == 0 {
 					fmt.Fprintf(b.Progress, "\r\x1b[Kloading %d of %d items", i, b.Keys)
 				}
-				if err := c.retry(ctx, put, uint64(i)); err != nil {
-					cancel(fmt.Errorf("load the table: %w", err))
+				if err := c.retry(ctx, c.generator.Load(uint64(i))); err != nil {
+					cancel(fmt.Errorf("load table %s: %w", b.table(sorted), err))
 				}
 			}
 		})
@@ -93,11 +103,11 @@ func (b *bench) load(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// retry carries out an operation, more than once if need be.
-func (c *client) retry(ctx context.Context, op operation, key uint64) error {
+// retry carries out a request, more than once if need be.
+func (c *client) retry(ctx context.Context, q *workload.Request) error {
 	var err error
 	for attempt := range 8 {
-		if err = c.do(ctx, op, key); err == nil {
+		if _, err = c.Do(ctx, q); err == nil {
 			return nil
 		}
 		select {

@@ -18,6 +18,7 @@ import (
 type benchSettings struct {
 	bench.Options
 	workloads []string
+	itemBytes string
 	local     int
 	dir       string
 	serve     []string
@@ -34,15 +35,40 @@ each takes. With --local it starts a region of its own, of real nodes on this
 machine, and also measures the processor time that they spend on an operation.
 
 Each workload is run with each number of clients, round by round; a number in
-the table is the median of the rounds. A workload is an operation (put, update,
-get-strong, get-eventual), a mix of them in percent, or the name of a mix: mixed,
-ycsb-a, ycsb-b, ycsb-c.
+the table is the median of the rounds. A workload is an operation, a mix of them
+in percent, or the name of a mix:
 
-The clients are spread over the endpoints and each has one request under way.
-With --rate requests are begun at that rate whatever becomes of the ones before,
-and a latency counts from when its request was due.`,
+  put, insert            PutItem of one of the keys, or of a new one
+  get-strong, get-eventual
+  update                 UpdateItem that sets an attribute
+  read-modify-write      strong GetItem, then UpdateItem on condition that
+                         nobody has written since, and again if somebody has
+  delete                 DeleteItem; the items are put back after the case
+  query                  up to 100 items of a partition key, from a sort key on
+  scan                   up to 100 items, from some key on
+  batch-write, batch-get 25 items
+
+  mixed                  get-strong=50,put=50
+  ycsb-a                 get-strong=50,update=50
+  ycsb-b                 get-strong=95,update=5
+  ycsb-c                 get-strong=100
+  ycsb-d                 get-strong=95,insert=5, reads mostly of what is new
+  ycsb-e                 query=95,insert=5
+  ycsb-f                 get-strong=50,read-modify-write=50
+
+YCSB's own runs choose keys by Zipf's law: add --zipfian. With --item-bytes
+256=95,100000=4,400000=1 so many percent of the keys have items of that size, and
+the table tells the latency of each size.
+
+The clients are spread over the endpoints and each has one request under way: a
+closed loop, whose latencies leave out what other callers would have waited while
+the server stalled; p99* puts that in. With --rate requests are begun at that
+rate whatever becomes of the ones before, by any client that is free, and a
+latency counts from when its request was due.`,
 		Example: `  roundtable bench --local 3
   roundtable bench --local 3 --clients 1,64,256 --workload put --rounds 5 --json result.json
+  roundtable bench --local 3 --workload ycsb-a --workload ycsb-e --zipfian --rate 2000
+  roundtable bench --local 3 --workload mixed --item-bytes 256=95,100000=4,400000=1
 
   roundtable bench --endpoint http://10.0.1.5:8000 --endpoint http://10.0.1.6:8000 \
       --region eu-west-1 --access-key K --secret-key S \
@@ -69,10 +95,10 @@ func (s *benchSettings) flags(cmd *cobra.Command) {
 	f.StringVar(&s.AccessKey, "access-key", "", "access key id")
 	f.StringVar(&s.SecretKey, "secret-key", "", "secret access key")
 	f.IntSliceVar(&s.Processes, "pid", nil, "process of a server, to measure its processor time; more than once")
-	f.StringVar(&s.Table, "table", "roundtable-bench", "table to work on; it is made if need be, and deleted then")
+	f.StringVar(&s.Table, "table", "roundtable-bench", "table to work on, and with -sorted behind it for ranges; it is made if need be, and deleted then")
 	f.StringArrayVar(&s.workloads, "workload", []string{"put", "get-strong", "get-eventual"}, "what to measure; more than once")
 	f.IntSliceVar(&s.Clients, "clients", []int{64, 256}, "numbers of clients")
-	f.IntVar(&s.ItemBytes, "item-bytes", 256, "size of an item")
+	f.StringVar(&s.itemBytes, "item-bytes", "256", "size of an item, 34 to 409600, or a mix such as 256=95,100000=5")
 	f.IntVar(&s.Keys, "keys", 10_000, "number of keys")
 	f.BoolVar(&s.Zipfian, "zipfian", false, "make some keys much more popular than others")
 	f.Float64Var(&s.Rate, "rate", 0, "requests to begin each second (default: as many as go)")
@@ -89,6 +115,9 @@ func (s *benchSettings) run(ctx context.Context) (err error) {
 			return err
 		}
 		s.Workloads = append(s.Workloads, workload)
+	}
+	if s.ItemSizes, err = bench.ParseSizes(s.itemBytes); err != nil {
+		return err
 	}
 	if (s.local > 0) == (len(s.Endpoints) > 0) {
 		return errors.New("give --local a number of nodes, or --endpoint at least once; see roundtable bench --help")

@@ -1,4 +1,4 @@
-package bench
+package wire
 
 import (
 	"crypto/hmac"
@@ -27,8 +27,8 @@ type signer struct {
 
 const signedHeaders = "host;x-amz-date;x-amz-target"
 
-// appendRequest appends a whole request.
-func (s *signer) appendRequest(dst []byte, target string, body []byte, now time.Time) []byte {
+// appendHead appends a request up to where its body begins.
+func (s *signer) appendHead(dst []byte, target string, body []byte, now time.Time) []byte {
 	s.tick(now)
 	dst = append(dst, "POST / HTTP/1.1\r\nHost: "...)
 	dst = append(dst, s.host...)
@@ -44,8 +44,7 @@ func (s *signer) appendRequest(dst []byte, target string, body []byte, now time.
 	dst = hex.AppendEncode(dst, s.sign(target, body))
 	dst = append(dst, "\r\nContent-Length: "...)
 	dst = strconv.AppendInt(dst, int64(len(body)), 10)
-	dst = append(dst, "\r\n\r\n"...)
-	return append(dst, body...)
+	return append(dst, "\r\n\r\n"...)
 }
 
 // tick renews what depends on the time.
