@@ -117,10 +117,13 @@ func (a Answer) differs(at string, want, got any) string {
 		}
 		for _, name := range slices.Sorted(maps.Keys(want)) {
 			v, ok := got[name]
+			w := want[name]
+			if w == nil && !ok {
+				continue
+			}
 			if !ok {
 				return at + "." + name + ": not there"
 			}
-			w := want[name]
 			if name == "SS" || name == "NS" || name == "BS" {
 				w, v = sorted(w), sorted(v)
 			}

@@ -30,9 +30,10 @@
 //	400 Type {json}         this exception with these members besides __type
 //
 // and "or" before a further answer allows that, too. In answers the JSON string
-// "$any" stands for any value, and sets have no order. In requests and answers
-// <<3: x>> stands for xxx, <<3, x>> for x,x,x, a %d in them for 0, 1, 2; in
-// requests $prev.Member stands for a member of the answer before.
+// "$any" stands for any value, null for no member at all, and sets have no order.
+// In requests and answers <<3: x>> stands for xxx, <<3, x>> for x,x,x, a %d in
+// them for 0, 1, 2; in requests $prev.Member stands for a member of the answer
+// before.
 //
 // By default the endpoint is a node in this process. ENDPOINT=http://host:port
 // names another, also the real service: requests are signed for AWS_REGION with

@@ -103,7 +103,8 @@ func (r *Reader) shapeMap(v reflect.Value) {
 const resultMetadata = "ResultMetadata"
 
 // AppendShape appends a struct of the AWS SDK as JSON, as the API does it:
-// absent members are left out, times are seconds since the epoch.
+// absent members are left out, times are seconds since the epoch. The members of
+// an embedded struct are its own.
 func AppendShape(dst []byte, shape any) []byte {
 	return appendShape(dst, reflect.Indirect(reflect.ValueOf(shape)))
 }
@@ -143,21 +144,30 @@ func appendShape(dst []byte, v reflect.Value) []byte {
 
 func appendStruct(dst []byte, v reflect.Value) []byte {
 	dst = append(dst, '{')
-	first := true
+	dst = appendMembers(dst, len(dst), v)
+	return append(dst, '}')
+}
+
+// appendMembers appends the members of a struct to an object whose members begin
+// at a place in dst.
+func appendMembers(dst []byte, begin int, v reflect.Value) []byte {
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
-		if !f.IsExported() || f.Anonymous || f.Name == resultMetadata || v.Field(i).IsZero() {
+		if !f.IsExported() || f.Name == resultMetadata || v.Field(i).IsZero() {
 			continue
 		}
-		if !first {
+		if f.Anonymous {
+			dst = appendMembers(dst, begin, v.Field(i))
+			continue
+		}
+		if len(dst) > begin {
 			dst = append(dst, ',')
 		}
-		first = false
 		dst = AppendString(dst, f.Name)
 		dst = append(dst, ':')
 		dst = appendShape(dst, v.Field(i))
 	}
-	return append(dst, '}')
+	return dst
 }
 
 func appendMap(dst []byte, v reflect.Value) []byte {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/roundtabledb/roundtable/region/awsjson"
 )
@@ -72,6 +73,17 @@ func (c *Set) AtMost(n awsjson.Int, member string, bound int64) {
 		c.Require(false, member, Quoted(strconv.FormatInt(n.Value, 10)),
 			"Member must have value less than or equal to "+strconv.FormatInt(bound, 10))
 	}
+}
+
+// Length requires a text to have a number of letters within bounds, if there is
+// one.
+func (c *Set) Length(t awsjson.Text, member string, least, most int) {
+	if !t.Set {
+		return
+	}
+	n := utf8.RuneCountInString(t.Value)
+	c.Require(n >= least, member, Quoted(t.Value), "Member must have length greater than or equal to "+strconv.Itoa(least))
+	c.Require(n <= most, member, Quoted(t.Value), "Member must have length less than or equal to "+strconv.Itoa(most))
 }
 
 // Name requires a name of a table or an index, if there is one.

@@ -28,7 +28,14 @@ var (
 	streamViewTypes = []string{"OLD_IMAGE", "KEYS_ONLY", "NEW_AND_OLD_IMAGES", "NEW_IMAGE"}
 )
 
-func (a *Control) createTable(ctx context.Context, in *dynamodb.CreateTableInput) (*dynamodb.CreateTableOutput, error) {
+// CreateTableInput is the SDK's with a member that the SDK does not have yet.
+type CreateTableInput struct {
+	dynamodb.CreateTableInput
+	// TableThroughputMode is a newer name of BillingMode, which goes before it.
+	TableThroughputMode types.BillingMode
+}
+
+func (a *Control) createTable(ctx context.Context, in *CreateTableInput) (*tableOutput, error) {
 	name, err := a.tableName(in.TableName)
 	if err != nil {
 		return nil, err
@@ -36,10 +43,11 @@ func (a *Control) createTable(ctx context.Context, in *dynamodb.CreateTableInput
 	if err := checkCreateTable(in); err != nil {
 		return nil, err
 	}
-	if err := checkSupported(in); err != nil {
+	in.BillingMode = cmp.Or(in.BillingMode, in.TableThroughputMode)
+	if err := checkSupported(&in.CreateTableInput); err != nil {
 		return nil, err
 	}
-	table, err := newTable(name, in)
+	table, err := newTable(name, &in.CreateTableInput)
 	if err != nil {
 		return nil, err
 	}
@@ -63,8 +71,9 @@ func (a *Control) createTable(ctx context.Context, in *dynamodb.CreateTableInput
 	}
 	if d.BillingModeSummary != nil {
 		d.BillingModeSummary.LastUpdateToPayPerRequestDateTime = nil
+		d.TableThroughputModeSummary.LastUpdateToPayPerRequestDateTime = nil
 	}
-	return &dynamodb.CreateTableOutput{TableDescription: d}, nil
+	return &tableOutput{TableDescription: d}, nil
 }
 
 // text is a member of an SDK struct as the wire has it.
@@ -85,9 +94,10 @@ func integer(n *int64) awsjson.Int {
 }
 
 // checkCreateTable is what DynamoDB checks first.
-func checkCreateTable(in *dynamodb.CreateTableInput) error {
+func checkCreateTable(in *CreateTableInput) error {
 	var c constraint.Set
 	c.Enum(enumText(in.BillingMode), "billingMode", billingModes)
+	c.Enum(enumText(in.TableThroughputMode), "tableThroughputMode", billingModes)
 	requireThroughput(&c, in.ProvisionedThroughput)
 	requireKeySchema(&c, in.KeySchema)
 	c.Present(in.AttributeDefinitions != nil, "attributeDefinitions")
@@ -115,10 +125,18 @@ func checkTableClass(class types.TableClass) error {
 func requireDefinitions(c *constraint.Set, defs []types.AttributeDefinition) {
 	for i, d := range defs {
 		at := fmt.Sprintf("attributeDefinitions.%d.member.", i+1)
-		c.Present(d.AttributeName != nil, at+"attributeName")
+		requireKeyName(c, d.AttributeName, at+"attributeName")
 		c.Present(d.AttributeType != "", at+"attributeType")
 		c.Enum(enumText(d.AttributeType), at+"attributeType", attributeTypes)
 	}
+}
+
+// maxKeyName is how long the name of a key attribute may be.
+const maxKeyName = 255
+
+func requireKeyName(c *constraint.Set, name *string, at string) {
+	c.Present(name != nil, at)
+	c.Length(text(name), at, 1, maxKeyName)
 }
 
 func requireStream(c *constraint.Set, s *types.StreamSpecification) {
@@ -151,7 +169,7 @@ func requireKeySchema(c *constraint.Set, keys []types.KeySchemaElement) {
 	}
 	for i, k := range keys {
 		at := fmt.Sprintf("keySchema.%d.member.", i+1)
-		c.Present(k.AttributeName != nil, at+"attributeName")
+		requireKeyName(c, k.AttributeName, at+"attributeName")
 		c.Present(k.KeyType != "", at+"keyType")
 		c.Enum(enumText(k.KeyType), at+"keyType", keyTypes)
 	}

@@ -15,10 +15,25 @@ import (
 // globalTableVersion is the version of global tables that the API shows.
 const globalTableVersion = "2019.11.21"
 
+// tableDescription is the SDK's with a member that the SDK does not have yet.
+type tableDescription struct {
+	types.TableDescription
+	// TableThroughputModeSummary says what BillingModeSummary says.
+	TableThroughputModeSummary *tableThroughputModeSummary
+}
+
+type tableThroughputModeSummary struct {
+	LastUpdateToPayPerRequestDateTime *time.Time
+	TableThroughputMode               types.BillingMode
+}
+
+// tableOutput is what the operations answer with that change a table.
+type tableOutput struct{ TableDescription *tableDescription }
+
 // describe is what the API shows of a table.
-func (a *Control) describe(t *catalog.Table) *types.TableDescription {
+func (a *Control) describe(t *catalog.Table) *tableDescription {
 	items, bytes := a.tableSize(t)
-	d := &types.TableDescription{
+	d := &tableDescription{TableDescription: types.TableDescription{
 		TableName:                 aws.String(t.Name),
 		TableArn:                  aws.String(a.arn(t.Name)),
 		TableId:                   aws.String(t.ID),
@@ -27,14 +42,14 @@ func (a *Control) describe(t *catalog.Table) *types.TableDescription {
 		DeletionProtectionEnabled: aws.Bool(t.DeletionProtection),
 		ItemCount:                 aws.Int64(items),
 		TableSizeBytes:            aws.Int64(bytes),
-	}
+	}}
 	if a.leaving(t) {
 		d.TableStatus = types.TableStatusDeleting
 	}
 	describeKeys(d, &t.Table)
 	describeThroughput(d, &t.Table)
 	if t.TableClass != "" {
-		d.TableClassSummary = &types.TableClassSummary{TableClass: types.TableClass(t.TableClass)}
+		d.TableClassSummary = &types.TableClassSummary{TableClass: types.TableClass(t.TableClass), LastUpdateDateTime: moment(t.TableClassMillis)}
 	}
 	a.describeReplicas(d, t)
 	return d
@@ -50,7 +65,7 @@ func (a *Control) leaving(t *catalog.Table) bool {
 	return known && !self.Present
 }
 
-func describeKeys(d *types.TableDescription, t *schema.Table) {
+func describeKeys(d *tableDescription, t *schema.Table) {
 	for _, attr := range t.Attributes {
 		d.AttributeDefinitions = append(d.AttributeDefinitions, types.AttributeDefinition{
 			AttributeName: aws.String(attr.Name),
@@ -63,7 +78,7 @@ func describeKeys(d *types.TableDescription, t *schema.Table) {
 	}
 }
 
-func describeThroughput(d *types.TableDescription, t *schema.Table) {
+func describeThroughput(d *tableDescription, t *schema.Table) {
 	d.ProvisionedThroughput = &types.ProvisionedThroughputDescription{
 		LastIncreaseDateTime:   moment(t.Billing.IncreaseMillis),
 		LastDecreaseDateTime:   moment(t.Billing.DecreaseMillis),
@@ -80,15 +95,11 @@ func describeThroughput(d *types.TableDescription, t *schema.Table) {
 			MaxReadRequestUnits: orUnits(nil, t.MaxReadUnits), MaxWriteRequestUnits: orUnits(nil, t.MaxWriteUnits),
 		}
 	}
-	since := t.Billing.PayPerRequestMillis
-	if t.BillingMode == schema.PayPerRequest && since == 0 {
-		since = t.CreatedMillis
-	}
 	// A table that was never on-demand shows nothing of its billing.
-	if since != 0 {
-		d.BillingModeSummary = &types.BillingModeSummary{
-			BillingMode: types.BillingMode(t.BillingMode), LastUpdateToPayPerRequestDateTime: moment(since),
-		}
+	if since := payPerRequestSince(t); since != 0 {
+		mode := types.BillingMode(t.BillingMode)
+		d.BillingModeSummary = &types.BillingModeSummary{BillingMode: mode, LastUpdateToPayPerRequestDateTime: moment(since)}
+		d.TableThroughputModeSummary = &tableThroughputModeSummary{TableThroughputMode: mode, LastUpdateToPayPerRequestDateTime: moment(since)}
 	}
 }
 
@@ -102,7 +113,7 @@ func moment(millis int64) *time.Time {
 
 // describeReplicas shows the other regions of a global table. Without any, the
 // table is a regional one and shows nothing of it.
-func (a *Control) describeReplicas(d *types.TableDescription, t *catalog.Table) {
+func (a *Control) describeReplicas(d *tableDescription, t *catalog.Table) {
 	if t.Global == nil {
 		return
 	}

@@ -50,12 +50,14 @@ func tableNotFound(name string) error {
 	return storage.Errorf(storage.ResourceNotFound, "Requested resource not found: Table: %s not found", name)
 }
 
-func (a *Control) describeTable(_ context.Context, in *dynamodb.DescribeTableInput) (*dynamodb.DescribeTableOutput, error) {
+type describeTableOutput struct{ Table *tableDescription }
+
+func (a *Control) describeTable(_ context.Context, in *dynamodb.DescribeTableInput) (*describeTableOutput, error) {
 	t, err := a.tableOf(in.TableName)
 	if err != nil {
 		return nil, err
 	}
-	return &dynamodb.DescribeTableOutput{Table: a.describe(t)}, nil
+	return &describeTableOutput{Table: a.describe(t)}, nil
 }
 
 func (a *Control) listTables(_ context.Context, in *dynamodb.ListTablesInput) (*dynamodb.ListTablesOutput, error) {
@@ -87,7 +89,7 @@ func (a *Control) listTables(_ context.Context, in *dynamodb.ListTablesInput) (*
 	return out, nil
 }
 
-func (a *Control) deleteTable(ctx context.Context, in *dynamodb.DeleteTableInput) (*dynamodb.DeleteTableOutput, error) {
+func (a *Control) deleteTable(ctx context.Context, in *dynamodb.DeleteTableInput) (*tableOutput, error) {
 	t, err := a.tableOf(in.TableName)
 	if err != nil {
 		return nil, err
@@ -97,7 +99,9 @@ func (a *Control) deleteTable(ctx context.Context, in *dynamodb.DeleteTableInput
 	}
 	d := a.describe(t)
 	d.TableStatus = types.TableStatusDeleting
-	return &dynamodb.DeleteTableOutput{TableDescription: d}, nil
+	// The answer says less than DescribeTable would.
+	d.CreationDateTime, d.KeySchema, d.AttributeDefinitions = nil, nil, nil
+	return &tableOutput{TableDescription: d}, nil
 }
 
 // remove begins to delete a table: a replica of a global table takes its leave

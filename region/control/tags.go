@@ -92,14 +92,14 @@ func (a *Control) taggedTable(resource *string) (*catalog.Table, error) {
 	arn, ok := constraint.ParseARN(*resource)
 	kind, name, _ := strings.Cut(arn.Resource, "/")
 	switch {
+	case ok && !a.home.Owns(arn):
+		return nil, constraint.AccessDenied()
 	case !ok || arn.Service != "dynamodb" || kind != "table" || strings.Contains(name, "/backup/"):
 		return nil, awsjson.Validationf(invalid+"Provided Arn is not a DynamoDB resource arn: %s", *resource)
 	case strings.Contains(name, "/index/"):
 		return nil, awsjson.Validationf(invalid+"Invalid resource arn provided, only table or stream is accepted. Provided resource arn: %s", *resource)
 	case a.home.Region != "" && arn.Region != a.home.Region, len(name) < 3:
 		return nil, awsjson.Validationf("Invalid TableArn: Invalid ResourceArn provided as input %s", *resource)
-	case !a.home.Owns(arn):
-		return nil, constraint.AccessDenied()
 	}
 	return a.lookup(name, storage.Errorf(storage.ResourceNotFound, "Requested resource not found: ResourceArn: %s not found", *resource))
 }

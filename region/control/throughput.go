@@ -50,8 +50,6 @@ func setThroughput(t *schema.Table, in *dynamodb.CreateTableInput) error {
 			return err
 		}
 		t.ReadUnits, t.WriteUnits = *p.ReadCapacityUnits, *p.WriteCapacityUnits
-	default:
-		t.Billing.PayPerRequestMillis = time.Now().UnixMilli()
 	}
 	if o := in.OnDemandThroughput; o != nil {
 		if err := checkOnDemand(o, 1); err != nil {
@@ -191,6 +189,8 @@ func setBilling(t *schema.Table, in *dynamodb.UpdateTableInput, now time.Time) e
 // setUnits changes the provisioned units of a table, or makes it PROVISIONED.
 func setUnits(t *schema.Table, reads, writes int64, now time.Time) error {
 	if t.BillingMode == schema.PayPerRequest {
+		t.Billing.PayPerRequestMillis = payPerRequestSince(t)
+		t.Billing.IncreaseMillis = now.UnixMilli()
 		t.BillingMode, t.ReadUnits, t.WriteUnits = schema.Provisioned, reads, writes
 		return nil
 	}
@@ -211,6 +211,15 @@ func setUnits(t *schema.Table, reads, writes int64, now time.Time) error {
 	}
 	t.ReadUnits, t.WriteUnits = reads, writes
 	return nil
+}
+
+// payPerRequestSince is when a table last became PAY_PER_REQUEST, in
+// milliseconds, 0 if it never was.
+func payPerRequestSince(t *schema.Table) int64 {
+	if t.BillingMode == schema.PayPerRequest && t.Billing.PayPerRequestMillis == 0 {
+		return t.CreatedMillis
+	}
+	return t.Billing.PayPerRequestMillis
 }
 
 // decreasesToday is how often units were lowered on the day of now, in UTC.

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -14,12 +15,24 @@ import (
 	"github.com/roundtabledb/roundtable/storage/schema"
 )
 
-func (a *Control) updateTable(ctx context.Context, in *dynamodb.UpdateTableInput) (*dynamodb.UpdateTableOutput, error) {
+// UpdateTableInput is the SDK's with a member that the SDK does not have yet.
+type UpdateTableInput struct {
+	dynamodb.UpdateTableInput
+	// TableThroughputMode is a newer name of BillingMode, which goes before it.
+	TableThroughputMode types.BillingMode
+}
+
+func (a *Control) updateTable(ctx context.Context, request *UpdateTableInput) (*tableOutput, error) {
+	in := &request.UpdateTableInput
 	name, err := a.tableName(in.TableName)
 	if err != nil {
 		return nil, err
 	}
 	forget(in)
+	if err := requireUpdateTable(request); err != nil {
+		return nil, err
+	}
+	in.BillingMode = cmp.Or(in.BillingMode, request.TableThroughputMode)
 	if err := checkUpdateTable(in); err != nil {
 		return nil, err
 	}
@@ -27,10 +40,12 @@ func (a *Control) updateTable(ctx context.Context, in *dynamodb.UpdateTableInput
 	if err != nil {
 		return nil, err
 	}
+	var before schema.Table
 	if len(in.ReplicaUpdates) > 0 {
 		t, err = a.updateReplica(ctx, t, in)
 	} else {
 		t, err = a.tables.UpdateTable(ctx, t.Name, func(t *catalog.Table) error {
+			before = t.Table
 			if err := idle(t); err != nil {
 				return err
 			}
@@ -45,13 +60,18 @@ func (a *Control) updateTable(ctx context.Context, in *dynamodb.UpdateTableInput
 		// The change is being carried out, or was just now.
 		d.TableStatus = types.TableStatusUpdating
 	}
+	if p := d.ProvisionedThroughput; in.ProvisionedThroughput != nil && before.BillingMode == schema.Provisioned {
+		// Units are what they were until the table is ACTIVE.
+		p.ReadCapacityUnits, p.WriteCapacityUnits = aws.Int64(before.ReadUnits), aws.Int64(before.WriteUnits)
+		p.NumberOfDecreasesToday = aws.Int64(decreasesToday(&before, time.Now()))
+	}
 	if o := in.OnDemandThroughput; o != nil {
 		// The answer repeats what was taken away as -1.
 		d.OnDemandThroughput = &types.OnDemandThroughput{
 			MaxReadRequestUnits: orUnits(o.MaxReadRequestUnits, t.MaxReadUnits), MaxWriteRequestUnits: orUnits(o.MaxWriteRequestUnits, t.MaxWriteUnits),
 		}
 	}
-	return &dynamodb.UpdateTableOutput{TableDescription: d}, nil
+	return &tableOutput{TableDescription: d}, nil
 }
 
 // orUnits is what a request says, or else a setting, nil for none.
@@ -72,10 +92,11 @@ func forget(in *dynamodb.UpdateTableInput) {
 	}
 }
 
-// checkUpdateTable checks a request as far as that goes without the table.
-func checkUpdateTable(in *dynamodb.UpdateTableInput) error {
+// requireUpdateTable is what DynamoDB checks first.
+func requireUpdateTable(in *UpdateTableInput) error {
 	var c constraint.Set
 	c.Enum(enumText(in.BillingMode), "billingMode", billingModes)
+	c.Enum(enumText(in.TableThroughputMode), "tableThroughputMode", billingModes)
 	requireThroughput(&c, in.ProvisionedThroughput)
 	requireDefinitions(&c, in.AttributeDefinitions)
 	if in.StreamSpecification != nil {
@@ -84,9 +105,11 @@ func checkUpdateTable(in *dynamodb.UpdateTableInput) error {
 	if in.ReplicaUpdates != nil {
 		c.Require(len(in.ReplicaUpdates) > 0, "replicaUpdates", "'[]'", "Member must have length greater than or equal to 1")
 	}
-	if err := c.Err(); err != nil {
-		return err
-	}
+	return c.Err()
+}
+
+// checkUpdateTable checks a request as far as that goes without the table.
+func checkUpdateTable(in *dynamodb.UpdateTableInput) error {
 	if err := checkTableClass(in.TableClass); err != nil {
 		return err
 	}
@@ -198,7 +221,7 @@ func applySettings(t *schema.Table, in *dynamodb.UpdateTableInput) error {
 		}
 	}
 	if in.TableClass != "" {
-		t.TableClass = string(in.TableClass)
+		t.TableClass, t.TableClassMillis = string(in.TableClass), time.Now().UnixMilli()
 	}
 	if in.DeletionProtectionEnabled != nil {
 		t.DeletionProtection = *in.DeletionProtectionEnabled

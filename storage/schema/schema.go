@@ -43,7 +43,9 @@ type Table struct {
 	WriteUnits  int64  `json:"writeUnits,omitempty"`
 	// TableClass is STANDARD or STANDARD_INFREQUENT_ACCESS; empty means the
 	// former, never set.
-	TableClass         string            `json:"tableClass,omitempty"`
+	TableClass string `json:"tableClass,omitempty"`
+	// TableClassMillis is when TableClass was last changed, 0 if it never was.
+	TableClassMillis   int64             `json:"tableClassMillis,omitempty"`
 	DeletionProtection bool              `json:"deletionProtection,omitempty"`
 	CreatedMillis      int64             `json:"createdMillis"`
 	Tags               map[string]string `json:"tags,omitempty"`
@@ -62,7 +64,7 @@ type Table struct {
 // BillingHistory is what clients see of a table's past settings of throughput.
 type BillingHistory struct {
 	// PayPerRequestMillis is when BillingMode last became PayPerRequest, 0 if it
-	// never did.
+	// never did. It may be 0 while a table is what it was made.
 	PayPerRequestMillis int64 `json:"payPerRequestMillis,omitempty"`
 	// IncreaseMillis and DecreaseMillis are when provisioned units were last
 	// raised and lowered. Decreases is how often they were lowered on the day,
