@@ -19,6 +19,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/roundtabledb/roundtable/cmd/bench/sdk"
 	"github.com/roundtabledb/roundtable/cmd/bench/wire"
 	"github.com/roundtabledb/roundtable/cmd/bench/workload"
 )
@@ -55,6 +56,9 @@ type Options struct {
 	ItemSizes       Sizes
 	// Zipfian makes some keys much more popular than others, as in YCSB.
 	Zipfian bool
+
+	// SDK sends with the AWS SDK, as an application does, instead of by hand.
+	SDK bool
 
 	// Workloads and Clients span the cases: each workload with each number of
 	// clients.
@@ -186,20 +190,33 @@ func (b *bench) table(sorted bool) string {
 	return b.Table
 }
 
-// newWire returns a client that speaks to one of the endpoints.
-func (b *bench) newWire(n int) *wire.Client {
-	return wire.New(wire.Options{
-		URL:    b.targets[n%len(b.targets)],
+// wire says how to speak to one of the endpoints.
+func (b *bench) wire(target int) wire.Options {
+	return wire.Options{
+		URL:    b.targets[target%len(b.targets)],
 		Region: b.Region, AccessKey: b.AccessKey, SecretKey: b.SecretKey,
 		Table: b.table(false), Sorted: b.table(true), Items: b.items,
-	})
+	}
+}
+
+// senders returns a function that makes a variant's senders, spread over the
+// endpoints.
+func (b *bench) senders(clients int) func(n int) sender {
+	if !b.SDK {
+		return func(n int) sender { return wire.New(b.wire(n)) }
+	}
+	services := make([]*sdk.Service, len(b.targets))
+	for i := range services {
+		services[i] = sdk.NewService(b.wire(i), clients)
+	}
+	return func(n int) sender { return services[n%len(services)].Client() }
 }
 
 // newClient returns client n of a workload.
-func (b *bench) newClient(n int, w Workload) *client {
+func (b *bench) newClient(n int, w Workload, s sender) *client {
 	seed := uint64(time.Now().UnixNano())
 	return &client{
-		sender:    b.newWire(n),
+		sender:    s,
 		generator: workload.NewGenerator(w, b.items, b.keys[w.Sorted()], b.Zipfian, uint64(n), seed),
 	}
 }

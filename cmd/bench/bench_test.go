@@ -32,12 +32,16 @@ func options(t *testing.T, url string, mixes ...string) Options {
 }
 
 func TestRun(t *testing.T) {
-	for _, rate := range []float64{0, 2000} {
-		t.Run(fmt.Sprintf("rate=%v", rate), func(t *testing.T) {
+	for _, c := range []struct {
+		rate float64
+		sdk  bool
+	}{{}, {rate: 2000}, {sdk: true}} {
+		rate := c.rate
+		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
 			store := benchtest.New(t)
 			o := options(t, store.URL, "put=1,get-strong=1", "update", "get-eventual", "delete", "batch-get",
 				"ycsb-d", "ycsb-e", "ycsb-f", "scan", "batch-write")
-			o.Rate = rate
+			o.Rate, o.SDK = rate, c.sdk
 			results, err := Run(context.Background(), o)
 			if err != nil {
 				t.Fatal(err)

@@ -108,8 +108,9 @@ func (b *bench) spawn(ctx context.Context, v variant, m *meter, open *openLoop) 
 		p = open
 		wg.Go(func() { open.run(ctx) })
 	}
+	senders := b.senders(v.clients)
 	for n := range v.clients {
-		c := b.newClient(n, b.Workloads[v.workload])
+		c := b.newClient(n, b.Workloads[v.workload], senders(n))
 		wg.Go(func() { c.loop(ctx, m, p) })
 	}
 	return &wg

@@ -24,7 +24,7 @@ func (b *bench) createTable(ctx context.Context, sorted bool) (made bool, err er
 		schema += `,{"AttributeName":"sk","KeyType":"RANGE"}`
 	}
 	name := b.table(sorted)
-	c := b.newWire(0)
+	c := wire.New(b.wire(0))
 	defer c.Close()
 	_, err = c.Call(ctx, "CreateTable", fmt.Appendf(nil, `{"TableName":%q,"AttributeDefinitions":[%s],`+
 		`"KeySchema":[%s],"BillingMode":"PAY_PER_REQUEST"}`, name, attributes, schema))
@@ -48,7 +48,7 @@ func (b *bench) createTable(ctx context.Context, sorted bool) (made bool, err er
 func (b *bench) awaitActive(ctx context.Context, target int, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	c := b.newWire(target)
+	c := wire.New(b.wire(target))
 	defer c.Close()
 	for {
 		answer, err := c.Call(ctx, "DescribeTable", fmt.Appendf(nil, `{"TableName":%q}`, name))
@@ -67,7 +67,7 @@ func (b *bench) awaitActive(ctx context.Context, target int, name string) error 
 func (b *bench) deleteTable(name string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	c := b.newWire(0)
+	c := wire.New(b.wire(0))
 	defer c.Close()
 	if _, err := c.Call(ctx, "DeleteTable", fmt.Appendf(nil, `{"TableName":%q}`, name)); err != nil {
 		fmt.Fprintf(b.Progress, "table %s was not deleted: %v\n", name, err)
@@ -85,7 +85,7 @@ func (b *bench) load(ctx context.Context, sorted bool) error {
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for n := range min(loaders, b.Keys) {
-		c := b.newClient(n, b.Workloads[of])
+		c := b.newClient(n, b.Workloads[of], wire.New(b.wire(n)))
 		wg.Go(func() {
 			defer c.Close()
 			for i := next.Add(1) - 1; i < int64(b.Keys) && ctx.Err() == nil; i = next.Add(1) - 1 {

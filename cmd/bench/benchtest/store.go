@@ -156,6 +156,9 @@ func (s *Store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusInternalServerError)
 		answer = map[string]string{"__type": "com.amazonaws.dynamodb.v20120810#InternalServerError"}
 	}
+	if answer == nil {
+		answer = struct{}{}
+	}
 	if s.Chunked.Load() {
 		w.(http.Flusher).Flush()
 	}

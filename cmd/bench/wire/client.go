@@ -49,9 +49,9 @@ type Client struct {
 	}
 }
 
-// requestTimeout is when an answer is no longer waited for, at most a second
+// RequestTimeout is when an answer is no longer waited for, at most a second
 // earlier or later.
-const requestTimeout = 30 * time.Second
+const RequestTimeout = 30 * time.Second
 
 // maxKept is how much memory a client keeps of each kind for its next request.
 // Hundreds of clients must not hold the largest item each.
@@ -61,7 +61,7 @@ const maxKept = 64 << 10
 func New(o Options) *Client {
 	return &Client{
 		Options:  o,
-		revision: make([]byte, 0, revisionBytes),
+		revision: make([]byte, 0, workload.RevisionBytes),
 		signer:   signer{host: o.URL.Host, region: o.Region, accessKey: o.AccessKey, secret: o.SecretKey},
 	}
 }
@@ -195,7 +195,7 @@ func (c *Client) send(now time.Time, body []byte) error {
 	conn := c.mu.conn
 	// A deadline costs more than all hashes of a signature, so it is renewed
 	// only now and then.
-	if deadline := now.Add(requestTimeout); deadline.Sub(c.deadline) > time.Second {
+	if deadline := now.Add(RequestTimeout); deadline.Sub(c.deadline) > time.Second {
 		if err := conn.SetDeadline(deadline); err != nil {
 			return err
 		}

@@ -12,12 +12,6 @@ import (
 	"github.com/roundtabledb/roundtable/cmd/bench/workload"
 )
 
-// ErrMissing says that an item that was written is not there.
-var ErrMissing = errors.New("an item that was written is not there")
-
-// ErrUnprocessed says that a batch was carried out in part.
-var ErrUnprocessed = errors.New("the batch was not carried out as a whole")
-
 // Do carries out a request. Conflicts are how often a read-modify-write had to
 // begin again, because somebody had written in between.
 func (c *Client) Do(ctx context.Context, q *workload.Request) (conflicts int, err error) {
@@ -45,7 +39,7 @@ func (c *Client) Do(ctx context.Context, q *workload.Request) (conflicts int, er
 		}
 	case workload.BatchGet:
 		err = c.read(ctx, "BatchGetItem", c.batchGet(q), q, `"pk"`, len(q.Keys))
-		if err == nil || errors.Is(err, ErrMissing) {
+		if err == nil || errors.Is(err, workload.ErrMissing) {
 			err = cmp.Or(c.processed(`"UnprocessedKeys"`), err)
 		}
 	default:
@@ -66,13 +60,13 @@ func (c *Client) read(ctx context.Context, target string, body []byte, q *worklo
 	if times == 1 && bytes.Contains(c.answer, []byte(name)) || bytes.Count(c.answer, []byte(name)) >= times {
 		return nil
 	}
-	return ErrMissing
+	return workload.ErrMissing
 }
 
 // processed checks that nothing of a batch was left.
 func (c *Client) processed(rest string) error {
 	if _, left := after(c.answer, rest, ":", "{", `"`); left {
-		return ErrUnprocessed
+		return workload.ErrUnprocessed
 	}
 	return nil
 }
@@ -93,9 +87,6 @@ func after(text []byte, tokens ...string) (rest []byte, found bool) {
 	return text, true
 }
 
-// maxConflicts is when a read-modify-write gives up.
-const maxConflicts = 1000
-
 // readModifyWrite reads an item and writes it back changed, on condition that
 // its value still begins as it was read: values are random.
 func (c *Client) readModifyWrite(ctx context.Context, q *workload.Request) (conflicts int, err error) {
@@ -109,14 +100,11 @@ func (c *Client) readModifyWrite(ctx context.Context, q *workload.Request) (conf
 		if !errors.As(err, &refused) || !strings.Contains(refused.Body, "ConditionalCheckFailed") {
 			return conflicts, err
 		}
-		if conflicts++; conflicts == maxConflicts {
+		if conflicts++; conflicts == workload.MaxConflicts {
 			return conflicts, err
 		}
 	}
 }
-
-// revisionBytes is how much of a value tells it from others.
-const revisionBytes = 16
 
 // appendRevision appends how the value of v in an answer begins; nothing if
 // there is none.
@@ -126,7 +114,7 @@ func appendRevision(dst, answer []byte) []byte {
 		return dst
 	}
 	end := bytes.IndexByte(v, '"')
-	return append(dst, v[:min(max(0, end), revisionBytes)]...)
+	return append(dst, v[:min(max(0, end), workload.RevisionBytes)]...)
 }
 
 // The bodies below are all valid until the next one.

@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"errors"
 	"math/rand/v2"
 	"slices"
 )
@@ -10,6 +11,19 @@ import (
 const (
 	BatchItems = 25
 	MaxRange   = 100
+)
+
+// RevisionBytes is how much of the beginning of a value tells it from others:
+// values are random.
+const RevisionBytes = 16
+
+// MaxConflicts is when a read-modify-write gives up.
+const MaxConflicts = 1000
+
+// What a request may end with although it was answered.
+var (
+	ErrMissing     = errors.New("an item that was written is not there")
+	ErrUnprocessed = errors.New("the batch was not carried out as a whole")
 )
 
 // Request is an operation on certain items.
