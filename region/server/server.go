@@ -27,6 +27,7 @@ import (
 	"github.com/roundtabledb/roundtable/region/awsjson"
 	"github.com/roundtabledb/roundtable/region/constraint"
 	"github.com/roundtabledb/roundtable/region/control"
+	"github.com/roundtabledb/roundtable/region/httpserve"
 	"github.com/roundtabledb/roundtable/region/telemetry"
 )
 
@@ -76,9 +77,11 @@ type Options struct {
 
 // Server is a running front door.
 type Server struct {
-	api, operations *http.Server
-	serving         sync.WaitGroup
-	requests        gate
+	api        *httpserve.Server
+	operations *http.Server
+	serving    sync.WaitGroup
+	// requests is the operators'; the API waits for its own.
+	requests gate
 
 	listener net.Listener // the API's
 	mu       struct {
@@ -116,7 +119,7 @@ func Prepare(o Options) (*Server, error) {
 		operations.Handle("/", handler)
 		handler = operations
 	}
-	s.api = newHTTPServer(s.requests.guard(handler), o.Logger)
+	s.api = httpserve.New(newHTTPServer(handler, o.Logger))
 	s.listener = o.API
 	if o.TLS != nil {
 		s.listener = tls.NewListener(s.listener, o.TLS)
@@ -180,7 +183,14 @@ func newHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-func (s *Server) serve(name string, server *http.Server, l net.Listener) {
+// stoppable is what the API and the operators are served by.
+type stoppable interface {
+	Serve(l net.Listener) error
+	Shutdown(ctx context.Context) error
+	Close() error
+}
+
+func (s *Server) serve(name string, server stoppable, l net.Listener) {
 	s.serving.Go(func() {
 		err := server.Serve(l)
 		if errors.Is(err, http.ErrServerClosed) {
@@ -219,7 +229,7 @@ func (s *Server) Close(ctx context.Context) error {
 	return errors.Join(err, s.mu.failed)
 }
 
-func shutdown(ctx context.Context, server *http.Server) error {
+func shutdown(ctx context.Context, server stoppable) error {
 	err := server.Shutdown(ctx)
 	if err != nil {
 		err = errors.Join(fmt.Errorf("server: requests were cut off: %w", err), server.Close())
