@@ -207,6 +207,9 @@ func (a *API) batchGets(in *batchGetRequest) ([]batchGet, error) {
 		if part.table, err = a.table(part.name); err != nil {
 			return nil, err
 		}
+		if err := keysWhole(&part.table.Table, part.projection.Paths()); err != nil {
+			return nil, err
+		}
 		for _, k := range part.keys {
 			key, err := request.Key(&part.table.Table, k.Item)
 			if err != nil {

@@ -90,17 +90,12 @@ func (in *pageRequest) check() error {
 	c.RequireUnshown(!in.limit.Set || in.limit.Value >= 1, "Limit", "Member must have value greater than or equal to 1")
 	c.Enum(in.capacity, "returnConsumedCapacity", returnConsumedCapacity)
 	c.Enum(in.selects, "select", selects)
+	c.RequireUnshown(!in.segment.Set || in.segment.Value >= 0, "Segment", "Member must have value greater than or equal to 0")
+	c.AtMost(in.segment, "segment", query.MaxSegments-1)
+	c.AtLeast(in.total, "totalSegments", 1)
+	c.AtMost(in.total, "totalSegments", query.MaxSegments)
 	in.Legacy.Require(&c, in.Words)
 	return c.Err()
-}
-
-// checkValues refuses legacy members and a starting key that are not
-// acceptable.
-func (in *pageRequest) checkValues() error {
-	if err := in.Legacy.Check(); err != nil {
-		return err
-	}
-	return in.startKey.Invalid
 }
 
 // checkSelect checks Select against what else says which attributes are wanted.
@@ -147,6 +142,9 @@ func (a *API) query(ctx context.Context, r *awsjson.Request, dst []byte) ([]byte
 	if err != nil {
 		return dst, err
 	}
+	if err := keysWhole(&t.Table, page.Projection.Paths()); err != nil {
+		return dst, err
+	}
 	if err := in.checkFilter(&t.Table, page.Filter); err != nil {
 		return dst, err
 	}
@@ -170,51 +168,56 @@ func (in *pageRequest) queryPage() (*expr.KeyCondition, machine.PageRequest, err
 	if err != nil {
 		return nil, page, err
 	}
-	if err := in.checkValues(); err != nil {
+	if err := in.Legacy.CheckJoined(); err != nil {
 		return nil, page, err
 	}
-	if !in.KeyCondition.Set && in.KeyConditions == nil {
+	if page.Filter, err = in.FilterCondition(); err != nil {
+		return nil, page, err
+	}
+	if page.Projection, err = in.AttributeProjection(); err != nil {
+		return nil, page, err
+	}
+	if err := in.checkStartValues(); err != nil {
+		return nil, page, err
+	}
+	condition, err := in.ConditionOfKeys()
+	if err != nil {
+		return nil, page, err
+	}
+	if !in.KeyCondition.Set && condition == nil {
 		return nil, page, awsjson.Validationf("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
 	}
 	b, err := in.Bindings()
 	if err != nil {
 		return nil, page, err
 	}
-	var condition *expr.KeyCondition
-	if in.KeyConditions != nil {
-		condition, err = expr.KeyConditionOf(in.KeyConditions)
-	} else {
-		condition, err = expr.ParseKeyCondition(in.KeyCondition.Value, b)
+	page.Reverse = in.forward.Set && !in.forward.Value
+	if condition != nil {
+		return condition, page, in.parsePage(&page, b)
 	}
+	parsed, err := expr.ParseKeyExpression(in.KeyCondition.Value, b)
 	if err != nil {
 		return nil, page, err
 	}
 	if err := in.parsePage(&page, b); err != nil {
 		return nil, page, err
 	}
-	page.Reverse = in.forward.Set && !in.forward.Value
-	return condition, page, nil
+	condition, err = parsed.KeyCondition()
+	return condition, page, err
 }
 
-// parsePage parses what both operations have: a filter and a projection.
+// parsePage parses what expressions both operations have: a filter and a
+// projection.
 func (in *pageRequest) parsePage(page *machine.PageRequest, b *expr.Bindings) (err error) {
-	switch {
-	case in.Filter.Set:
-		page.Filter, err = expr.ParseFilter(in.Filter.Value, b)
-	case in.Comparisons != nil:
-		page.Filter, err = in.FilterCondition()
+	if in.Filter.Set {
+		if page.Filter, err = expr.ParseFilter(in.Filter.Value, b); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return err
-	}
-	switch {
-	case in.Projection.Set:
-		page.Projection, err = expr.ParseProjection(in.Projection.Value, b)
-	case in.AttributesToGet != nil:
-		page.Projection, err = expr.ProjectionOf(in.AttributesToGet)
-	}
-	if err != nil {
-		return err
+	if in.Projection.Set {
+		if page.Projection, err = expr.ParseProjection(in.Projection.Value, b); err != nil {
+			return err
+		}
 	}
 	page.Limit = int(in.limit.Value)
 	page.MaxBytes = maxPageBytes
@@ -234,51 +237,9 @@ func (a *API) pagedTable(in *pageRequest) (*catalog.Table, error) {
 	return t, err
 }
 
-// queryRange is the keys that a Query has still to look at.
-func (in *pageRequest) queryRange(t *schema.Table, condition *expr.KeyCondition) (query.Range, error) {
-	partition, sort := expr.KeyName(t.Partition), expr.KeyName{}
-	if t.Sort != nil {
-		sort = expr.KeyName(*t.Sort)
-	}
-	value, term, err := condition.Split(partition, sort)
-	if err != nil {
-		return query.Range{}, err
-	}
-	keys, err := query.Keys(t, value, term)
-	if err != nil || !in.startKey.Set {
-		return keys, err
-	}
-	start, err := in.encodeStartKey(t)
-	if err != nil {
-		return query.Range{}, err
-	}
-	whole, err := query.Keys(t, value, nil)
-	if err != nil {
-		return query.Range{}, err
-	}
-	switch {
-	case !whole.Contains(start):
-		return query.Range{}, awsjson.Validationf("The provided starting key is outside query boundaries based on provided conditions")
-	case !keys.Contains(start):
-		return query.Range{}, awsjson.Validationf("The provided starting key does not match the range key predicate")
-	}
-	return keys.After(start, in.forward.Set && !in.forward.Value), nil
-}
-
-func (in *pageRequest) encodeStartKey(t *schema.Table) ([]byte, error) {
-	key, err := request.Key(t, in.startKey.Item)
-	if err != nil {
-		return nil, awsjson.Validationf("The provided starting key is invalid")
-	}
-	return key, nil
-}
-
 // checkFilter refuses a filter of a Query that looks at key attributes: they
 // belong into the key condition.
 func (in *pageRequest) checkFilter(t *schema.Table, filter *expr.Condition) error {
-	if filter == nil {
-		return nil
-	}
 	member := "Filter Expression"
 	if in.Comparisons != nil {
 		member = in.FilterName
@@ -309,6 +270,12 @@ func (a *API) scan(ctx context.Context, r *awsjson.Request, dst []byte) ([]byte,
 	if err != nil {
 		return dst, err
 	}
+	if err := keysWhole(&t.Table, page.Projection.Paths()); err != nil {
+		return dst, err
+	}
+	if err := keysWhole(&t.Table, page.Filter.Paths()); err != nil {
+		return dst, err
+	}
 	return a.page(ctx, in, t, keys, page, dst)
 }
 
@@ -318,16 +285,25 @@ func (in *pageRequest) scanPage() (machine.PageRequest, error) {
 	if err := in.check(); err != nil {
 		return page, err
 	}
-	if err := in.checkSegments(); err != nil {
-		return page, err
-	}
 	err := in.Expressions.Check(&in.Legacy,
 		[]string{request.ProjectionExpression, "FilterExpression"},
 		[]string{"AttributesToGet", "ScanFilter", "ConditionalOperator"})
 	if err != nil {
 		return page, err
 	}
-	if err := in.checkValues(); err != nil {
+	if err := in.Legacy.CheckJoined(); err != nil {
+		return page, err
+	}
+	if page.Projection, err = in.AttributeProjection(); err != nil {
+		return page, err
+	}
+	if page.Filter, err = in.FilterCondition(); err != nil {
+		return page, err
+	}
+	if err := in.checkStartValues(); err != nil {
+		return page, err
+	}
+	if err := in.checkSegments(); err != nil {
 		return page, err
 	}
 	b, err := in.Bindings()
@@ -337,44 +313,17 @@ func (in *pageRequest) scanPage() (machine.PageRequest, error) {
 	return page, in.parsePage(&page, b)
 }
 
+// checkSegments checks the members of a parallel scan against each other.
 func (in *pageRequest) checkSegments() error {
-	var c constraint.Set
-	c.RequireUnshown(!in.segment.Set || in.segment.Value >= 0, "Segment", "Member must have value greater than or equal to 0")
-	c.AtMost(in.segment, "segment", query.MaxSegments-1)
-	c.AtLeast(in.total, "totalSegments", 1)
-	c.AtMost(in.total, "totalSegments", query.MaxSegments)
-	if err := c.Err(); err != nil {
-		return err
-	}
 	switch {
 	case in.segment.Set && !in.total.Set:
 		return awsjson.Validationf("The TotalSegments parameter is required but was not present in the request when Segment parameter is present")
 	case in.total.Set && !in.segment.Set:
 		return awsjson.Validationf("The Segment parameter is required but was not present in the request when parameter TotalSegments is present")
 	case in.total.Set && in.segment.Value >= in.total.Value:
-		return awsjson.Validationf("The Segment parameter is zero-based and must be less than parameter TotalSegments")
+		return awsjson.Validationf("The Segment parameter is zero-based and must be less than parameter TotalSegments: Segment: %d is not less than TotalSegments: %d", in.segment.Value, in.total.Value)
 	}
 	return nil
-}
-
-// scanRange is the keys that a Scan has still to look at.
-func (in *pageRequest) scanRange(t *schema.Table) (query.Range, error) {
-	var keys query.Range
-	if in.total.Set {
-		keys = query.Segment(int(in.segment.Value), int(in.total.Value))
-	}
-	if !in.startKey.Set {
-		return keys, nil
-	}
-	start, err := in.encodeStartKey(t)
-	if err != nil {
-		return keys, err
-	}
-	if !keys.Contains(start) {
-		return keys, awsjson.Validationf("The provided starting key is invalid: Invalid ExclusiveStartKey. "+
-			"Please use ExclusiveStartKey with correct Segment. TotalSegments: %d Segment: %d", in.total.Value, in.segment.Value)
-	}
-	return keys.After(start, false), nil
 }
 
 // page reads a page and writes the answer.

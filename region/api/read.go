@@ -7,6 +7,7 @@ import (
 	"github.com/roundtabledb/roundtable/region/request"
 	"github.com/roundtabledb/roundtable/storage/expr"
 	"github.com/roundtabledb/roundtable/storage/item"
+	"github.com/roundtabledb/roundtable/storage/schema"
 )
 
 func (a *API) getItem(ctx context.Context, r *awsjson.Request, dst []byte) ([]byte, error) {
@@ -24,6 +25,9 @@ func (a *API) getItem(ctx context.Context, r *awsjson.Request, dst []byte) ([]by
 	}
 	key, err := request.Key(&t.Table, in.key.Item)
 	if err != nil {
+		return dst, err
+	}
+	if err := keysWhole(&t.Table, projection.Paths()); err != nil {
 		return dst, err
 	}
 	consistent := in.consistent.Value
@@ -93,4 +97,20 @@ func appendProjected(dst []byte, e item.Encoded, p *expr.Projection) ([]byte, er
 		return dst, err
 	}
 	return awsjson.AppendItem(dst, item.Encode(p.Apply(it))), nil
+}
+
+// keysWhole refuses paths that lead into a key attribute.
+func keysWhole(t *schema.Table, paths []item.Path) error {
+	for _, k := range []*schema.KeyAttribute{&t.Partition, t.Sort} {
+		if k == nil {
+			continue
+		}
+		for _, path := range paths {
+			if len(path) > 1 && path[0].Name == k.Name {
+				return awsjson.Validationf("Key attributes must be scalars; "+
+					"list random access '[]' and map lookup '.' are not allowed: Key: %s", k.Name)
+			}
+		}
+	}
+	return nil
 }

@@ -251,7 +251,7 @@ func (v *valueReader) datum(depth int) bool {
 // text reads a string. The bytes may be part of the document.
 func (v *valueReader) text() []byte {
 	if v.r.peek() != '"' {
-		v.r.scalar("String", false)
+		v.r.scalar("String")
 		return nil
 	}
 	v.r.atValue = false

@@ -3,6 +3,7 @@ package awsjson
 import (
 	"math"
 	"strconv"
+	"strings"
 )
 
 // Reader reads a JSON document member by member, into whatever the caller
@@ -271,7 +272,7 @@ func (r *Reader) Text() Text {
 		b := r.stringBytes()
 		return Text{Set: r.err == nil, Value: string(b)}
 	}
-	r.scalar("String", false)
+	r.scalar("String")
 	return Text{}
 }
 
@@ -280,7 +281,7 @@ func (r *Reader) Text() Text {
 func (r *Reader) Int(class string) Int {
 	c := r.peek()
 	if c != '-' && (c < '0' || c > '9') {
-		r.scalar(class, false)
+		r.scalar(class)
 		return Int{}
 	}
 	r.atValue = false
@@ -299,9 +300,11 @@ func (r *Reader) Int(class string) Int {
 	return Int{Set: true, Value: int64(max(-1<<62, min(1<<62, f)))}
 }
 
-// Flag reads a Boolean.
+// Flag reads a Boolean, or a string that says one.
 func (r *Reader) Flag() Flag {
 	switch r.peek() {
+	case '"':
+		return r.saidFlag()
 	case 't':
 		r.literal("true")
 		return Flag{Set: true, Value: true}
@@ -309,13 +312,31 @@ func (r *Reader) Flag() Flag {
 		r.literal("false")
 		return Flag{Set: true}
 	}
-	r.scalar("Boolean", true)
+	r.scalar("Boolean")
+	return Flag{}
+}
+
+// saidFlag reads a Boolean that is a string: the service takes a few words,
+// large and small.
+func (r *Reader) saidFlag() Flag {
+	r.atValue = false
+	said := r.stringBytes()
+	if r.err != nil {
+		return Flag{}
+	}
+	switch strings.ToLower(string(said)) {
+	case "true", "yes", "1":
+		return Flag{Set: true, Value: true}
+	case "false", "no", "0":
+		return Flag{Set: true}
+	}
+	r.Fail(Serializationf("Unexpected token received from parser"))
 	return Flag{}
 }
 
 // scalar reads a null, and fails at any other value with DynamoDB's text for
 // the wrong type.
-func (r *Reader) scalar(class string, flag bool) {
+func (r *Reader) scalar(class string) {
 	r.atValue = false
 	if r.err != nil {
 		return
@@ -323,8 +344,6 @@ func (r *Reader) scalar(class string, flag bool) {
 	switch c := r.peek(); {
 	case c == 'n':
 		r.literal("null")
-	case c == '"' && flag:
-		r.Fail(Serializationf("Unexpected token received from parser"))
 	case c == '"':
 		r.Fail(Serializationf("STRING_VALUE cannot be converted to %s", class))
 	case c == 't':

@@ -96,6 +96,26 @@ func TestReader(t *testing.T) {
 	}
 }
 
+// TestSaidFlag reads Booleans that are strings.
+func TestSaidFlag(t *testing.T) {
+	for said, want := range map[string]bool{"true": true, "YES": true, "1": true, "False": false, "no": false, "0": false} {
+		r := NewReader([]byte(`{"Flag":"` + said + `","Text":"x"}`))
+		var flag Flag
+		var text Text
+		for r.Struct("Members") {
+			switch string(r.Name()) {
+			case "Flag":
+				flag = r.Flag()
+			default:
+				text = r.Text()
+			}
+		}
+		if err := r.End(); err != nil || flag != (Flag{Set: true, Value: want}) || text.Value != "x" {
+			t.Errorf("%s: %v, %v, %v", said, flag, text, err)
+		}
+	}
+}
+
 func TestReaderRefuses(t *testing.T) {
 	const malformed = ""
 	for in, want := range map[string]string{
@@ -117,7 +137,7 @@ func TestReaderRefuses(t *testing.T) {
 		`{"Text":{}}`:       "Start of structure or map found where not expected",
 		`{"Int":"1"}`:       "STRING_VALUE cannot be converted to Integer",
 		`{"Int":[]}`:        "Unrecognized collection type class java.lang.Integer",
-		`{"Flag":"true"}`:   "Unexpected token received from parser",
+		`{"Flag":"maybe"}`:  "Unexpected token received from parser",
 		`{"Flag":1}`:        "NUMBER_VALUE cannot be converted to Boolean",
 		`{"Texts":"a"}`:     "Unexpected field type",
 		`{"Texts":{}}`:      "Start of structure or map found where not expected",

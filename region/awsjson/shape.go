@@ -66,7 +66,7 @@ func (r *Reader) shape(v reflect.Value) {
 
 func (r *Reader) float() float64 {
 	if c := r.peek(); c != '-' && (c < '0' || c > '9') {
-		r.scalar("Double", false)
+		r.scalar("Double")
 		return 0
 	}
 	r.atValue = false

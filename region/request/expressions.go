@@ -130,12 +130,15 @@ func (x *Expressions) Bindings() (*expr.Bindings, error) {
 	if x.Invalid != nil && x.Words != Older {
 		return nil, x.Invalid
 	}
+	b := &expr.Bindings{Names: x.Names, Values: x.Values}
+	if err := b.Validate(); err != nil {
+		return nil, err
+	}
 	if x.Invalid != nil {
 		return nil, awsjson.Validationf("ExpressionAttributeValues contains invalid value: %s for key %s",
 			awsjson.ExceptionOf(x.Invalid).Message, x.invalidKey())
 	}
-	b := &expr.Bindings{Names: x.Names, Values: x.Values}
-	return b, b.Validate()
+	return b, nil
 }
 
 // invalidKey is the placeholder of a value that is not acceptable.

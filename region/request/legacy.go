@@ -1,6 +1,7 @@
 package request
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -22,8 +23,9 @@ type Legacy struct {
 	AttributesToGet     []string
 	ConditionalOperator awsjson.Text
 
-	// invalid is what is wrong with a value, reported in its turn.
-	invalid error
+	// invalid is what is wrong with a value, reported in its turn; that of
+	// KeyConditions has a turn of its own.
+	invalid, invalidKeys error
 }
 
 // Read reads the member that r is at, if it is one of l.
@@ -34,10 +36,12 @@ func (l *Legacy) Read(r *awsjson.Reader) bool {
 	case "AttributeUpdates":
 		l.readUpdates(r)
 	case "KeyConditions":
-		l.KeyConditions = l.readComparisons(r)
+		l.KeyConditions, l.invalidKeys = readComparisons(r)
 	case "QueryFilter", "ScanFilter":
 		l.FilterName = name
-		l.Comparisons = l.readComparisons(r)
+		comparisons, err := readComparisons(r)
+		l.Comparisons = comparisons
+		l.refuse(err)
 	case "AttributesToGet":
 		l.AttributesToGet = r.Texts()
 	case "ConditionalOperator":
@@ -132,28 +136,30 @@ func (l *Legacy) readUpdates(r *awsjson.Reader) {
 	}
 }
 
-func (l *Legacy) readComparisons(r *awsjson.Reader) []expr.Comparison {
+// readComparisons reads a map of comparisons. The error is what is wrong with a
+// value of them.
+func readComparisons(r *awsjson.Reader) (comparisons []expr.Comparison, invalid error) {
 	if r.Null() {
-		return nil
+		return nil, nil
 	}
-	comparisons := []expr.Comparison{}
+	comparisons = []expr.Comparison{}
 	for r.Map("Condition") {
 		c := expr.Comparison{Attribute: string(r.Name())}
 		for r.Struct("Condition") {
-			var err error
 			switch string(r.Name()) {
 			case "ComparisonOperator":
 				c.Operator = r.Text().Value
 			case "AttributeValueList":
+				var err error
 				c.Values, err = r.ValueList()
+				invalid = cmp.Or(invalid, err)
 			default:
 				r.Skip()
 			}
-			l.refuse(err)
 		}
 		comparisons = append(comparisons, c)
 	}
-	return comparisons
+	return comparisons, invalid
 }
 
 // The enumerations of the legacy members, in DynamoDB's order.
@@ -207,11 +213,16 @@ func requireOperator(c *constraint.Set, member string, comparison *expr.Comparis
 // Check refuses a ConditionalOperator that has nothing to join, and values that
 // are not acceptable.
 func (l *Legacy) Check() error {
-	if err := l.CheckOperator(); err != nil {
+	if err := l.CheckJoined(); err != nil {
 		return err
 	}
-	if !l.ConditionalOperator.Set {
-		return l.invalid
+	return l.invalid
+}
+
+// CheckJoined refuses a ConditionalOperator that has nothing to join.
+func (l *Legacy) CheckJoined() error {
+	if err := l.CheckOperator(); err != nil || !l.ConditionalOperator.Set {
+		return err
 	}
 	switch n := len(l.Expected) + len(l.Comparisons); n {
 	case 0:
@@ -219,7 +230,7 @@ func (l *Legacy) Check() error {
 	case 1:
 		return awsjson.Validationf("ConditionalOperator can only be used when Filter or Expected has two or more elements")
 	default:
-		return l.invalid
+		return nil
 	}
 }
 
@@ -239,5 +250,27 @@ func (l *Legacy) ExpectedCondition() (*expr.Condition, error) {
 
 // FilterCondition is what QueryFilter or ScanFilter asks for, nil for nothing.
 func (l *Legacy) FilterCondition() (*expr.Condition, error) {
+	if l.invalid != nil {
+		return nil, l.invalid
+	}
 	return expr.FilterOf(l.Comparisons, l.ConditionalOperator.Value == "OR")
+}
+
+// AttributeProjection is what AttributesToGet asks for, nil for all attributes.
+func (l *Legacy) AttributeProjection() (*expr.Projection, error) {
+	if l.AttributesToGet == nil {
+		return nil, nil
+	}
+	return expr.ProjectionOf(l.AttributesToGet)
+}
+
+// ConditionOfKeys is what KeyConditions asks for, nil for nothing.
+func (l *Legacy) ConditionOfKeys() (*expr.KeyCondition, error) {
+	switch {
+	case l.KeyConditions == nil:
+		return nil, nil
+	case l.invalidKeys != nil:
+		return nil, l.invalidKeys
+	}
+	return expr.KeyConditionOf(l.KeyConditions)
 }

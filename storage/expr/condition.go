@@ -95,7 +95,12 @@ func (c *Condition) MatchEncoded(e item.Encoded) (bool, error) {
 }
 
 // Paths is the document paths that c looks at, in the order of the expression.
-func (c *Condition) Paths() []item.Path { return c.root.paths(nil) }
+func (c *Condition) Paths() []item.Path {
+	if c == nil {
+		return nil
+	}
+	return c.root.paths(nil)
+}
 
 func (p *predicate) match(s *subject) (bool, error) {
 	switch p.op {

@@ -15,9 +15,10 @@
 // with the first error:
 //
 //  1. Bindings.Validate
-//  2. those of ParseUpdate, ParseCondition, ParseFilter, ParseProjection and
-//     ParseKeyCondition that the request needs, in this order
+//  2. those of ParseUpdate, ParseKeyExpression, ParseCondition, ParseFilter and
+//     ParseProjection that the request needs, in this order
 //  3. Bindings.Unused
+//  4. Condition.KeyCondition
 //
 // It must not know of tables, of keys on disk, of requests or of JSON.
 package expr

@@ -21,7 +21,7 @@ const (
 )
 
 // KeyTerm is one comparison of a key attribute: with Value, and for KeyBetween
-// also with High.
+// also with High. A zero Op is one that no index can answer: see Split.
 type KeyTerm struct {
 	Name  string
 	Op    KeyOp
@@ -42,38 +42,54 @@ type KeyName struct {
 
 // Split checks k against a key schema and returns the value of the partition
 // key and the comparison of the sort key, nil when there is none. A zero sort
-// says that the schema has no sort key.
-func (k *KeyCondition) Split(partition, sort KeyName) (item.Value, *KeyTerm, error) {
+// says that the schema has no sort key. Ahead of what k says of a key attribute
+// it calls before, if that is not nil: DynamoDB goes through a starting key and
+// its condition together.
+func (k *KeyCondition) Split(partition, sort KeyName, before func(KeyName) error) (item.Value, *KeyTerm, error) {
+	keys := []KeyName{partition}
+	if sort.Name != "" {
+		keys = append(keys, sort)
+	}
 	if len(k.Terms) > 2 {
-		keys := 1
-		if sort.Name != "" {
-			keys++
-		}
 		return item.Value{}, nil, storage.Validationf("The number of query conditions (%d) exceeds the number of key attributes "+
-			"defined in the schema (%d)", len(k.Terms), keys)
+			"defined in the schema (%d)", len(k.Terms), len(keys))
 	}
-	hash, other := k.term(partition.Name)
-	switch {
-	case hash == nil:
-		return item.Value{}, nil, missedKey(partition.Name)
-	case other != nil && sort.Name == "", hash.Op != KeyEQ:
-		return item.Value{}, nil, storage.Validationf("Query key condition not supported")
-	case other != nil && other.Name != sort.Name:
-		return item.Value{}, nil, missedKey(sort.Name)
-	}
-	if err := hash.check(partition); err != nil {
-		return item.Value{}, nil, err
-	}
-	if other != nil {
-		if err := other.check(sort); err != nil {
+	for i, key := range keys {
+		if before != nil {
+			if err := before(key); err != nil {
+				return item.Value{}, nil, err
+			}
+		}
+		if err := k.check(key, i == 0, len(keys)); err != nil {
 			return item.Value{}, nil, err
 		}
 	}
+	hash, other := k.term(partition.Name)
 	return hash.Value, other, nil
 }
 
-func missedKey(name string) error {
-	return storage.Validationf("Query condition missed key schema element: %s", name)
+// check checks what k says of one key attribute of a schema that has keys of
+// them.
+func (k *KeyCondition) check(key KeyName, isPartition bool, keys int) error {
+	if keys == 1 && len(k.Terms) > 1 {
+		return storage.Validationf("Query key condition not supported")
+	}
+	t, _ := k.term(key.Name)
+	switch {
+	case t == nil && (isPartition || len(k.Terms) > 1):
+		return storage.Validationf("Query condition missed key schema element: %s", key.Name)
+	case t == nil:
+		return nil
+	case t.Op == 0:
+		return storage.Validationf("Attempted conditional constraint is not an indexable operation")
+	}
+	if err := t.check(key); err != nil {
+		return err
+	}
+	if isPartition && t.Op != KeyEQ {
+		return storage.Validationf("Query key condition not supported")
+	}
+	return nil
 }
 
 // term is the term of an attribute, and of what remains one that is not.
@@ -110,10 +126,21 @@ func (t *KeyTerm) check(key KeyName) error {
 // ParseKeyCondition parses a KeyConditionExpression. It is a condition in which
 // only comparisons of top-level attributes with values are allowed.
 func ParseKeyCondition(src string, b *Bindings) (*KeyCondition, error) {
-	c, err := parseCondition(syntax.KeyConditionExpression, src, b)
+	c, err := ParseKeyExpression(src, b)
 	if err != nil {
 		return nil, err
 	}
+	return c.KeyCondition()
+}
+
+// ParseKeyExpression parses a KeyConditionExpression as a condition of any
+// kind. Whether it is a key condition DynamoDB asks later: see KeyCondition.
+func ParseKeyExpression(src string, b *Bindings) (*Condition, error) {
+	return parseCondition(syntax.KeyConditionExpression, src, b)
+}
+
+// KeyCondition is c as a key condition.
+func (c *Condition) KeyCondition() (*KeyCondition, error) {
 	k := new(KeyCondition)
 	if err := k.collect(&c.root); err != nil {
 		return nil, err

@@ -41,7 +41,7 @@ func TestKeyCondition(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			partition, sort, err := k.Split(stringKey, numberKey)
+			partition, sort, err := k.Split(stringKey, numberKey, nil)
 			if err != nil || !partition.Equal(val("key")) {
 				t.Fatalf("Split is %v, %v", show(partition), err)
 			}
@@ -58,7 +58,7 @@ func TestKeyCondition(t *testing.T) {
 		})
 	}
 	k := must(ParseKeyCondition("pk = :p AND begins_with(s, :s)", bind(doc{":p": "key", ":s": "x"})))
-	if _, sort, err := k.Split(stringKey, KeyName{Name: "s", Kind: item.S}); err != nil || sort.Op != KeyBeginsWith {
+	if _, sort, err := k.Split(stringKey, KeyName{Name: "s", Kind: item.S}, nil); err != nil || sort.Op != KeyBeginsWith {
 		t.Errorf("begins_with is %v, %v", sort, err)
 	}
 }
@@ -139,7 +139,7 @@ func TestSplitRefused(t *testing.T) {
 			"One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty binary value. Key: bin"},
 	} {
 		t.Run(test.src, func(t *testing.T) {
-			_, _, err := must(ParseKeyCondition(test.src, b)).Split(stringKey, test.sort)
+			_, _, err := must(ParseKeyCondition(test.src, b)).Split(stringKey, test.sort, nil)
 			wantError(t, err, test.want)
 		})
 	}
@@ -163,7 +163,11 @@ func TestLegacyKeyConditions(t *testing.T) {
 		if operator == "NULL" || operator == "NOT_NULL" {
 			c.Values = nil
 		}
-		_, err := KeyConditionOf([]Comparison{c})
+		k, err := KeyConditionOf([]Comparison{c})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = k.Split(stringKey, numberKey, nil)
 		wantError(t, err, "Attempted conditional constraint is not an indexable operation")
 	}
 }

@@ -170,7 +170,7 @@ func (e *Expectation) comparison() (Comparison, error) {
 	switch {
 	case c.Operator != "" && e.Exists != nil:
 		return c, invalidParameter("Exists and ComparisonOperator cannot be used together for Attribute: %s", c.Attribute)
-	case c.Operator != "" && c.Values != nil && !e.Value.IsZero():
+	case c.Values != nil && !e.Value.IsZero():
 		return c, invalidParameter("Value and AttributeValueList cannot be used together for Attribute: %s", c.Attribute)
 	case c.Operator != "" && !e.Value.IsZero():
 		c.Values = []item.Value{e.Value}
@@ -208,13 +208,16 @@ func KeyConditionOf(comparisons []Comparison) (*KeyCondition, error) {
 			return nil, err
 		}
 		t := KeyTerm{Name: c.Attribute, Op: keyOps[rule.op]}
-		if t.Op == 0 {
-			return nil, storage.Validationf("Attempted conditional constraint is not an indexable operation")
+		if t.Op != 0 {
+			t.Value = c.Values[0]
 		}
-		if t.Value = c.Values[0]; t.Op == KeyBetween {
+		if t.Op == KeyBetween {
 			t.High = c.Values[1]
 		}
 		k.Terms = append(k.Terms, t)
+	}
+	if n := len(k.Terms); n < 1 || n > 2 {
+		return nil, storage.Validationf("Conditions can be of length 1 or 2 only")
 	}
 	return k, nil
 }

@@ -47,7 +47,12 @@ func newProjection(paths []item.Path) *Projection {
 func (p *Projection) Apply(it item.Item) item.Item { return pickDoc(it, p.sorted, 0) }
 
 // Paths is the document paths of p in the order of the expression.
-func (p *Projection) Paths() []item.Path { return p.paths }
+func (p *Projection) Paths() []item.Path {
+	if p == nil {
+		return nil
+	}
+	return p.paths
+}
 
 // project is the parts of it that paths name.
 func project(it item.Item, paths []item.Path) item.Item { return newProjection(paths).Apply(it) }
