@@ -40,7 +40,7 @@ func TestUpdateDoesWhatTheReferenceSays(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		g := newGrammar(rt)
 		actions := g.update()
-		src := source(actions)
+		src := g.source(actions)
 		u, err := ParseUpdate(src, g.bindings)
 		if err != nil {
 			rt.Fatalf("%s: %v", src, err)

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"pgregory.net/rapid"
+
 	"github.com/roundtabledb/roundtable/storage/item"
 )
 
@@ -13,6 +15,7 @@ const (
 	refMissing = "The provided expression refers to an attribute that does not exist in the item"
 	refType    = "An operand in the update expression has an incorrect data type"
 	refPath    = "The document path provided in the update expression is invalid for update"
+	refRange   = "Number overflow. Attempting to store a number with magnitude larger than supported range"
 )
 
 // outcome is what an operand of an update is worth, or the error it gives.
@@ -42,23 +45,25 @@ func (g *grammar) update() []refAction {
 		}
 		actions = append(actions, g.action(p))
 	}
-	slices.SortStableFunc(actions, func(a, b refAction) int { return strings.Compare(a.verb, b.verb) })
+	clauses := rapid.Permutation([]string{"SET", "REMOVE", "ADD", "DELETE"}).Draw(g.T, "clauses")
+	slices.SortStableFunc(actions, func(a, b refAction) int {
+		return slices.Index(clauses, a.verb) - slices.Index(clauses, b.verb)
+	})
 	return actions
 }
 
 // source is the text of an update.
-func source(actions []refAction) string {
-	var b strings.Builder
+func (g *grammar) source(actions []refAction) string {
+	var words []string
 	for i, a := range actions {
-		switch {
-		case i == 0 || actions[i-1].verb != a.verb:
-			b.WriteString(" " + a.verb + " ")
-		default:
-			b.WriteString(", ")
+		if i == 0 || actions[i-1].verb != a.verb {
+			words = append(words, a.verb)
+		} else {
+			words = append(words, ",")
 		}
-		b.WriteString(a.text)
+		words = append(words, a.text)
 	}
-	return b.String()
+	return g.phrase(words...)
 }
 
 func (g *grammar) action(p piece[any]) refAction {
@@ -114,25 +119,28 @@ func refSum(a, b any, sign int64) outcome {
 		return outcome{err: refType}
 	}
 	r := new(big.Rat).Mul(y.rat(), big.NewRat(sign, 1))
-	return outcome{value: refN(r.Add(r, x.rat()).RatString())}
+	if r.Add(r, x.rat()); !isNumber(r) {
+		return outcome{err: refRange}
+	}
+	return outcome{value: refN(r.RatString())}
+}
+
+// isNumber reports whether r has at most 38 digits, and 126 before the point.
+func isNumber(r *big.Rat) bool {
+	whole, fraction, _ := strings.Cut(new(big.Rat).Abs(r).FloatString(200), ".")
+	return len(whole) <= 126 && len(strings.Trim(whole+fraction, "0")) <= 38
 }
 
 // assigned draws the right side of a SET action.
 func (g *grammar) assigned() piece[outcome] {
 	switch g.choose("assigned", 4) {
 	case 0:
-		a, b := g.source(item.N), g.source(item.N)
-		return piece[outcome]{text: a.text + " + " + b.text, of: func(it map[string]any) outcome {
-			return both(a.of(it), b.of(it), func(x, y any) outcome { return refSum(x, y, 1) })
-		}}
+		return g.sum("+", 1)
 	case 1:
-		a, b := g.source(item.N), g.source(item.N)
-		return piece[outcome]{text: a.text + "-" + b.text, of: func(it map[string]any) outcome {
-			return both(a.of(it), b.of(it), func(x, y any) outcome { return refSum(x, y, -1) })
-		}}
+		return g.sum("-", -1)
 	case 2:
-		a, b := g.source(item.L), g.source(item.L)
-		return piece[outcome]{text: "list_append(" + a.text + ", " + b.text + ")", of: func(it map[string]any) outcome {
+		a, b := g.worth(2, item.L), g.worth(2, item.L)
+		return piece[outcome]{text: "list_append(" + a.text + "," + g.space + b.text + ")", of: func(it map[string]any) outcome {
 			return both(a.of(it), b.of(it), func(x, y any) outcome {
 				l, ok := x.([]any)
 				m, also := y.([]any)
@@ -143,7 +151,18 @@ func (g *grammar) assigned() piece[outcome] {
 			})
 		}}
 	}
-	return g.source(kindsAt(2)...)
+	return g.worth(2, kindsAt(2)...)
+}
+
+func (g *grammar) sum(symbol string, sign int64) piece[outcome] {
+	a, b := g.worth(2, item.N), g.worth(2, item.N)
+	text := a.text + symbol + b.text
+	if g.choose("parentheses", 3) == 0 {
+		text = "( " + text + " )"
+	}
+	return piece[outcome]{text: text, of: func(it map[string]any) outcome {
+		return both(a.of(it), b.of(it), func(x, y any) outcome { return refSum(x, y, sign) })
+	}}
 }
 
 func both(a, b outcome, f func(x, y any) outcome) outcome {
@@ -156,27 +175,41 @@ func both(a, b outcome, f func(x, y any) outcome) outcome {
 	return f(a.value, b.value)
 }
 
-// source draws a path, a value of kinds or if_not_exists.
-func (g *grammar) source(kinds ...item.Kind) piece[outcome] {
+// worth draws a path, a value of kinds, or if_not_exists with up to depth more
+// of them within it.
+func (g *grammar) worth(depth int, kinds ...item.Kind) piece[outcome] {
 	p := g.path()
-	switch g.choose("source", 4) {
-	case 0:
-		v := g.literal(kinds...)
-		return piece[outcome]{text: v.text, of: func(it map[string]any) outcome { return outcome{value: v.of(it)} }}
-	case 1:
-		v := g.literal(kinds...)
-		return piece[outcome]{text: "if_not_exists(" + p.text + ", " + v.text + ")", of: func(it map[string]any) outcome {
-			if old := p.of(it); old != nil {
-				return outcome{value: old}
-			}
-			return outcome{value: v.of(it)}
-		}}
-	}
-	return piece[outcome]{text: p.text, of: func(it map[string]any) outcome {
+	made := piece[outcome]{text: p.text, path: p.path, of: func(it map[string]any) outcome {
 		if v := p.of(it); v != nil {
 			return outcome{value: v}
 		}
 		return outcome{err: refMissing}
+	}}
+	switch g.choose("worth", 4) {
+	case 0:
+		v := g.literal(kinds...)
+		made = piece[outcome]{text: v.text, of: func(it map[string]any) outcome { return outcome{value: v.of(it)} }}
+	case 1:
+		if depth > 0 {
+			made = g.ifNotExists(p, g.worth(depth-1, kinds...))
+		}
+	}
+	if g.choose("parentheses", 4) == 0 && made.text[0] != '(' {
+		made.text = "(" + made.text + ")"
+	}
+	return made
+}
+
+// ifNotExists is what p leads to, or else other, unless that is the same path.
+func (g *grammar) ifNotExists(p piece[any], other piece[outcome]) piece[outcome] {
+	if p.path.Equal(other.path) {
+		return other
+	}
+	return piece[outcome]{text: "if_not_exists(" + p.text + ", " + other.text + ")", of: func(it map[string]any) outcome {
+		if old := p.of(it); old != nil {
+			return outcome{value: old}
+		}
+		return other.of(it)
 	}}
 }
 
