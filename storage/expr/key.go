@@ -1,6 +1,8 @@
 package expr
 
 import (
+	"slices"
+
 	"github.com/roundtabledb/roundtable/storage"
 	"github.com/roundtabledb/roundtable/storage/expr/syntax"
 	"github.com/roundtabledb/roundtable/storage/item"
@@ -217,6 +219,11 @@ var keyOps = [...]KeyOp{
 	opBetween:    KeyBetween,
 	opBeginsWith: KeyBeginsWith,
 	opContains:   0,
+}
+
+// operator is the operator of conditions that o is.
+func (o KeyOp) operator() operator {
+	return operator(slices.Index(keyOps[:], o))
 }
 
 // mirrored is the comparison with its sides exchanged.

@@ -58,6 +58,30 @@ func (p *Projection) Source() (string, *Bindings) {
 	return printer.source()
 }
 
+// Source is an expression that parses back to k, and the bindings to parse it
+// with. A key condition has one or more terms.
+func (k *KeyCondition) Source() (string, *Bindings) {
+	p := newPrinter()
+	for i := range k.Terms {
+		if i > 0 {
+			p.text.WriteString(" AND ")
+		}
+		t := &k.Terms[i]
+		made := predicate{op: t.Op.operator(), args: []operand{
+			{kind: operandPath, path: item.AttributePath(t.Name)},
+			{kind: operandValue, value: t.Value},
+		}}
+		if t.Op == KeyBetween {
+			made.args = append(made.args, operand{kind: operandValue, value: t.High})
+		}
+		p.predicate(&made)
+	}
+	return p.source()
+}
+
+// String is the text of Source, for logs.
+func (k *KeyCondition) String() string { return text(k.Source()) }
+
 // String is the text of Source, for logs.
 func (c *Condition) String() string { return text(c.Source()) }
 

@@ -22,18 +22,24 @@ func TestConditionMeansWhatTheReferenceSays(t *testing.T) {
 		if err != nil {
 			rt.Fatalf("%s: %v", p.text, err)
 		}
+		rt.Log(p.text)
 		sameCondition(rt, c)
-		for range 4 {
-			it := g.item(3)
-			want := p.of(model(item.Map(it)).(map[string]any))
-			if got, err := c.Match(it); err != nil || got != want {
-				rt.Fatalf("%s\nof %v\nis %v, %v; want %v", p.text, show(item.Map(it)), got, err, want)
-			}
-			if got, err := c.MatchEncoded(item.Encode(it)); err != nil || got != want {
-				rt.Fatalf("%s\nof %v encoded\nis %v, %v; want %v", p.text, show(item.Map(it)), got, err, want)
-			}
-		}
+		g.matches(c, p.of)
 	})
+}
+
+// matches checks that c holds of items, as they are and encoded, when of does.
+func (g *grammar) matches(c *Condition, of func(it map[string]any) bool) {
+	for range 4 {
+		it := g.item(3)
+		want := of(model(item.Map(it)).(map[string]any))
+		if got, err := c.Match(it); err != nil || got != want {
+			g.Fatalf("%s\nof %v\nis %v, %v; want %v", c, show(item.Map(it)), got, err, want)
+		}
+		if got, err := c.MatchEncoded(item.Encode(it)); err != nil || got != want {
+			g.Fatalf("%s\nof %v encoded\nis %v, %v; want %v", c, show(item.Map(it)), got, err, want)
+		}
+	}
 }
 
 func TestUpdateDoesWhatTheReferenceSays(t *testing.T) {
@@ -45,30 +51,36 @@ func TestUpdateDoesWhatTheReferenceSays(t *testing.T) {
 		if err != nil {
 			rt.Fatalf("%s: %v", src, err)
 		}
+		rt.Log(src)
 		sameUpdate(rt, u)
 		for range 4 {
-			it := g.item(3)
-			before := model(item.Map(it)).(map[string]any)
-			want, wantErr := apply(before, actions)
-			got, err := u.Apply(it)
-			if text := message(err); text != wantErr {
-				rt.Fatalf("%s\nof %v\nfails with %q, want %q", src, show(item.Map(it)), text, wantErr)
-			}
-			if err != nil {
-				continue
-			}
-			if diff := cmp.Diff(want, model(item.Map(got)), cmp.AllowUnexported(refSet{})); diff != "" {
-				rt.Fatalf("%s\nof %v (-want +got):\n%s", src, show(item.Map(it)), diff)
-			}
-			if diff := cmp.Diff(before, model(item.Map(it)), cmp.AllowUnexported(refSet{})); diff != "" {
-				rt.Fatalf("%s changed its item (-before +after):\n%s", src, diff)
-			}
-			updated := keep(want, nil, u.Paths())
-			if diff := cmp.Diff(updated, model(item.Map(u.Updated(got))), cmp.AllowUnexported(refSet{})); diff != "" {
-				rt.Fatalf("Updated of %s (-want +got):\n%s", src, diff)
-			}
+			g.applies(u, actions)
 		}
 	})
+}
+
+// applies checks that u, of actions, does with an item what they say.
+func (g *grammar) applies(u *Update, actions []refAction) {
+	it := g.item(3)
+	before := model(item.Map(it)).(map[string]any)
+	want, wantErr := apply(before, actions)
+	got, err := u.Apply(it)
+	if text := message(err); text != wantErr {
+		g.Fatalf("%s\nof %v\nfails with %q, want %q", u, show(item.Map(it)), text, wantErr)
+	}
+	if err != nil {
+		return
+	}
+	if diff := cmp.Diff(want, model(item.Map(got)), cmp.AllowUnexported(refSet{})); diff != "" {
+		g.Fatalf("%s\nof %v (-want +got):\n%s", u, show(item.Map(it)), diff)
+	}
+	if diff := cmp.Diff(before, model(item.Map(it)), cmp.AllowUnexported(refSet{})); diff != "" {
+		g.Fatalf("%s changed its item (-before +after):\n%s", u, diff)
+	}
+	updated := keep(want, nil, u.Paths())
+	if diff := cmp.Diff(updated, model(item.Map(u.Updated(got))), cmp.AllowUnexported(refSet{})); diff != "" {
+		g.Fatalf("Updated of %s (-want +got):\n%s", u, diff)
+	}
 }
 
 func TestProjectionKeepsWhatTheReferenceSays(t *testing.T) {

@@ -1,8 +1,8 @@
 package expr
 
 import (
-	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -161,7 +161,8 @@ func (g *grammar) between() piece[bool] {
 	var low, high piece[any]
 	switch g.choose("bounds", 4) {
 	case 0:
-		low, high = g.bounds(rapid.SampledFrom(scalars).Draw(g.T, "kind"))
+		a, b := g.ascending(rapid.SampledFrom(scalars).Draw(g.T, "kind"))
+		low, high = g.bind(a), g.bind(b)
 	case 1:
 		low, high = g.literal(scalars...), g.located(a.path, item.N)
 	case 2:
@@ -174,13 +175,13 @@ func (g *grammar) between() piece[bool] {
 	}}
 }
 
-// bounds draws two values of a type, in order.
-func (g *grammar) bounds(k item.Kind) (low, high piece[any]) {
-	a, b := g.value(1, k), g.value(1, k)
-	if c, _ := ordered(model(a), model(b)); c > 0 {
-		a, b = b, a
+// ascending draws two values of a type, the lower one first.
+func (g *grammar) ascending(k item.Kind) (low, high item.Value) {
+	low, high = g.value(0, k), g.value(0, k)
+	if c, _ := ordered(model(low), model(high)); c > 0 {
+		return high, low
 	}
-	return g.bind(a), g.bind(b)
+	return low, high
 }
 
 func (g *grammar) in() piece[bool] {
@@ -197,7 +198,7 @@ func (g *grammar) in() piece[bool] {
 }
 
 func same(a, b any) bool {
-	return a != nil && b != nil && fmt.Sprintf("%T%#v", a, a) == fmt.Sprintf("%T%#v", b, b)
+	return a != nil && b != nil && reflect.DeepEqual(a, b)
 }
 
 // ordered compares two strings, two binaries or two numbers.

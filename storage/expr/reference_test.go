@@ -104,6 +104,7 @@ type grammar struct {
 	space    string              // what stands between words
 	keyword  func(string) string // a keyword in some case
 	grouping bool                // paths may begin with a parenthesis
+	drawn    []item.Value
 }
 
 func newGrammar(t *rapid.T) *grammar {
@@ -135,9 +136,27 @@ func (g *grammar) choose(label string, n int) int { return rapid.IntRange(0, n-1
 // numbers are the numbers of items and expressions, some at the limits.
 var numbers = []string{"-1.5", "0", "1", "2", "3", "1e20", "9.9e125", "-9.9e125", "1e-130", strings.Repeat("9", 38)}
 
-// value draws a value of one of kinds.
+// value draws a value of one of kinds: often one that was drawn before, so that
+// what expressions compare is the same now and then.
 func (g *grammar) value(depth int, kinds ...item.Kind) item.Value {
-	switch k := rapid.SampledFrom(kinds).Draw(g.T, "kind"); k {
+	k := rapid.SampledFrom(kinds).Draw(g.T, "kind")
+	var drawn []item.Value
+	for _, v := range g.drawn {
+		if v.Kind() == k && v.Depth() <= depth+1 {
+			drawn = append(drawn, v)
+		}
+	}
+	if len(drawn) > 0 && g.choose("again", 2) == 0 {
+		return rapid.SampledFrom(drawn).Draw(g.T, "drawn")
+	}
+	v := g.fresh(k, depth)
+	g.drawn = append(g.drawn, v)
+	return v
+}
+
+// fresh draws a value of kind k.
+func (g *grammar) fresh(k item.Kind, depth int) item.Value {
+	switch k {
 	case item.S:
 		return item.String(rapid.SampledFrom([]string{"", "a", "ab", "abc", "b", "é", "😀"}).Draw(g.T, "S"))
 	case item.B:

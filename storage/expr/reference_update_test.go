@@ -185,11 +185,11 @@ func (g *grammar) worth(depth int, kinds ...item.Kind) piece[outcome] {
 		}
 		return outcome{err: refMissing}
 	}}
-	switch g.choose("worth", 4) {
-	case 0:
+	switch g.choose("worth", 5) {
+	case 0, 1:
 		v := g.literal(kinds...)
 		made = piece[outcome]{text: v.text, of: func(it map[string]any) outcome { return outcome{value: v.of(it)} }}
-	case 1:
+	case 2:
 		if depth > 0 {
 			made = g.ifNotExists(p, g.worth(depth-1, kinds...))
 		}
