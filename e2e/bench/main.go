@@ -54,7 +54,10 @@ func goals() []goal {
 		{2, "reads beside etcd's", durationOfReads, measureReads},
 		{3, "roundtable dev beside dynalite", durationOfDev, measureDev},
 		{4, "many groups", durationOfGroups, measureGroups},
+		{5, "replication between regions", durationOfReplication, measureReplication},
+		{6, "growth", durationOfGrowth, measureGrowth},
 		{7, "memory", durationOfMemory, measureMemory},
+		{8, "large items beside small ones", durationOfLarge, measureLarge},
 	}
 }
 

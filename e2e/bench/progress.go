@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -15,6 +16,9 @@ type progress struct {
 	started  time.Time
 	expected time.Duration
 	number   int
+
+	mu   sync.Mutex
+	last time.Time // when something was told
 }
 
 func newProgress(f *os.File) *progress {
@@ -32,8 +36,24 @@ func (p *progress) goal(g goal) {
 	p.say("%s", g.title)
 }
 
+// tickEvery is how often progress within a step is told where it makes lines.
+const tickEvery = 10 * time.Second
+
+// tick tells how far a step is, from time to time.
+func (p *progress) tick(format string, args ...any) {
+	p.mu.Lock()
+	soon := !p.terminal && time.Since(p.last) < tickEvery
+	p.mu.Unlock()
+	if !soon {
+		p.say(format, args...)
+	}
+}
+
 // say tells what is being done.
 func (p *progress) say(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last = time.Now()
 	line := fmt.Sprintf("%5s of about %v  goal %d: ", time.Since(p.started).Round(time.Second), p.expected.Round(10*time.Second), p.number)
 	line += fmt.Sprintf(format, args...)
 	if p.terminal {

@@ -62,7 +62,7 @@ func (t Target) String() string {
 	if t.relation == "" {
 		return ""
 	}
-	return t.relation + " " + strconv.FormatFloat(t.bound, 'g', -1, 64)
+	return t.relation + " " + strconv.FormatFloat(t.bound, 'g', 3, 64)
 }
 
 // met judges a number. Without a target, or a number, there is no verdict.

@@ -122,7 +122,7 @@ func (m *meter) loop(ctx context.Context, c Client) {
 		switch {
 		case err != nil:
 			if ctx.Err() == nil {
-				m.fail(err)
+				m.fail(err, counts)
 				Pause(ctx, 10*time.Millisecond)
 			}
 		case counts && m.measuring.Load():
@@ -135,8 +135,12 @@ func (m *meter) loop(ctx context.Context, c Client) {
 	m.mu.latency.Merge(latency)
 }
 
-func (m *meter) fail(err error) {
-	m.errors.Add(1)
+// fail counts a failure, unless it was in the warm-up. The first one is of
+// interest wherever it was.
+func (m *meter) fail(err error, counts bool) {
+	if counts {
+		m.errors.Add(1)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.mu.first == nil {
