@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -38,11 +39,26 @@ func NewService(o wire.Options, clients int) *Service {
 			Region:       o.Region,
 			BaseEndpoint: aws.String(o.URL.String()),
 			Credentials:  credentials.NewStaticCredentialsProvider(o.AccessKey, o.SecretKey, ""),
-			HTTPClient:   &http.Client{Transport: transport},
+			HTTPClient:   &http.Client{Transport: plainBody{transport}},
 			// A retry would hide an error and count as latency.
 			Retryer: aws.NopRetryer{},
 		}),
 	}
+}
+
+// plainBody hides that the SDK's bodies have WriteTo. The SDK closes a body once
+// the header of the answer is there. When net/http only then looks for the end
+// of the body, WriteTo fails with io.EOF, which makes it drop the connection and
+// the rest of the answer; Read reports that end as it should.
+type plainBody struct{ http.RoundTripper }
+
+func (p plainBody) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		c := *r
+		c.Body = struct{ io.ReadCloser }{r.Body}
+		r = &c
+	}
+	return p.RoundTripper.RoundTrip(r)
 }
 
 // Client carries out one request at a time.

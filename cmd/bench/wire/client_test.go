@@ -23,8 +23,6 @@ func dialStore(t testing.TB, s *benchtest.Store, items *workload.Items) benchtes
 
 func TestClient(t *testing.T) { benchtest.TestSender(t, dialStore) }
 
-func TestChunked(t *testing.T) { benchtest.TestChunked(t, dialStore) }
-
 func TestAfter(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{`{"Item":{"v":{"S":"abc"}}}`, `abc"}}}`},
