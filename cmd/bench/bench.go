@@ -68,6 +68,9 @@ type Options struct {
 	// the ones before. 0 makes a closed loop: a client begins one when its last
 	// has ended.
 	Rate float64
+	// Sweep, if given, is at which rates each case is measured, in the place of
+	// Rate.
+	Sweep []Load
 
 	// Rounds is how often each case is measured, for Duration after WarmUp.
 	Rounds           int
@@ -106,6 +109,8 @@ func (o *Options) validate() error {
 		return errors.New("bench: a case without clients")
 	case o.Rate < 0:
 		return errors.New("bench: a rate below zero")
+	case o.Rate > 0 && len(o.Sweep) > 0:
+		return errors.New("bench: one rate and a sweep of rates")
 	}
 	return nil
 }
@@ -125,6 +130,9 @@ func Run(ctx context.Context, o Options) ([]Result, error) {
 		if err := b.prepare(ctx, sorted); err != nil {
 			return nil, err
 		}
+	}
+	if len(b.Sweep) > 0 {
+		return b.sweep(ctx)
 	}
 	return b.measure(ctx, b.variants())
 }

@@ -19,6 +19,8 @@ type benchSettings struct {
 	bench.Options
 	workloads []string
 	itemBytes string
+	sweep     string
+	plot      string
 	local     int
 	dir       string
 	serve     []string
@@ -64,10 +66,14 @@ The clients are spread over the endpoints and each has one request under way: a
 closed loop, whose latencies leave out what other callers would have waited while
 the server stalled; p99* puts that in. With --rate requests are begun at that
 rate whatever becomes of the ones before, by any client that is free, and a
-latency counts from when its request was due.`,
+latency counts from when its request was due. --sweep does that at ten rates up to
+what the closed loop has reached, or at rates that you give; with --plot it draws
+the latencies over them. Without --sweep, --plot draws them over --clients.`,
 		Example: `  roundtable bench --local 3
   roundtable bench --local 3 --clients 1,64,256 --workload put --rounds 5 --json result.json
   roundtable bench --local 3 --workload ycsb-a --workload ycsb-e --zipfian --rate 2000
+  roundtable bench --local 3 --workload put --clients 256 --sweep --plot plots
+  roundtable bench --local 3 --workload put --clients 1,4,16,64,256 --plot plots
   roundtable bench --local 3 --workload mixed --item-bytes 256=95,100000=4,400000=1
 
   roundtable bench --endpoint http://10.0.1.5:8000 --endpoint http://10.0.1.6:8000 \
@@ -102,10 +108,13 @@ func (s *benchSettings) flags(cmd *cobra.Command) {
 	f.IntVar(&s.Keys, "keys", 10_000, "number of keys")
 	f.BoolVar(&s.Zipfian, "zipfian", false, "make some keys much more popular than others")
 	f.Float64Var(&s.Rate, "rate", 0, "requests to begin each second (default: as many as go)")
+	f.StringVar(&s.sweep, "sweep", "", "rates to begin requests at, in percent of what a closed loop reaches or a second: --sweep=50%,90%, --sweep=1000,2000")
+	f.Lookup("sweep").NoOptDefVal = "10%,20%,30%,40%,50%,60%,70%,80%,90%,100%"
 	f.BoolVar(&s.SDK, "sdk", false, "send with the AWS SDK for Go, as an application does (about 100 µs of client CPU a request)")
 	f.IntVar(&s.Rounds, "rounds", 3, "how often to measure each case")
 	f.DurationVar(&s.WarmUp, "warm-up", time.Second, "how long to run a case before it is measured")
 	f.DurationVar(&s.Duration, "duration", 5*time.Second, "how long to measure a case each time")
+	f.StringVar(&s.plot, "plot", "", "folder to draw latency over throughput into, an SVG file for each workload")
 	f.StringVar(&s.json, "json", "", "file to write the results to, - for standard output in the place of the table")
 }
 
@@ -119,6 +128,11 @@ func (s *benchSettings) run(ctx context.Context) (err error) {
 	}
 	if s.ItemSizes, err = bench.ParseSizes(s.itemBytes); err != nil {
 		return err
+	}
+	if s.sweep != "" {
+		if s.Sweep, err = bench.ParseSweep(s.sweep); err != nil {
+			return err
+		}
 	}
 	if (s.local > 0) == (len(s.Endpoints) > 0) {
 		return errors.New("give --local a number of nodes, or --endpoint at least once; see roundtable bench --help")
@@ -156,6 +170,15 @@ func (s *benchSettings) start(ctx context.Context) (*bench.Local, error) {
 }
 
 func (s *benchSettings) report(results []bench.Result) error {
+	if s.plot != "" {
+		files, err := bench.Plot(s.plot, results)
+		if err != nil {
+			return err
+		}
+		for _, f := range files {
+			fmt.Fprintln(os.Stderr, f)
+		}
+	}
 	if s.json != "-" {
 		if err := bench.WriteTable(os.Stdout, results); err != nil {
 			return err
