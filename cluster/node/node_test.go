@@ -206,6 +206,45 @@ func TestThreeNodesFoundARegion(t *testing.T) {
 	})
 }
 
+// A table that is created when the first node has hardly started is laid out
+// over all that found the region, and each of them leads a part of it.
+func TestATableMadeAtOnceIsSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegion(t)
+		defer r.stopAll()
+		ids := []cluster.NodeID{"a", "b", "c"}
+		started := map[cluster.NodeID]chan error{}
+		for _, id := range ids {
+			n, err := r.open(id, len(ids))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.nodes[id], started[id] = n, make(chan error, 1)
+			go func() { started[id] <- n.Start(t.Context()) }()
+		}
+		if err := <-started["a"]; err != nil {
+			t.Fatal(err)
+		}
+		r.table("a", "orders")
+		for _, id := range ids[1:] {
+			if err := <-started[id]; err != nil {
+				t.Fatal(err)
+			}
+		}
+		table, ok := r.nodes["a"].Router().Table("orders")
+		if !ok {
+			t.Fatal("the table is not known")
+		}
+		first := map[cluster.NodeID]int{}
+		for _, p := range table.Partitions {
+			first[p.Birth[0].Node]++
+		}
+		if len(table.Partitions) != 3 || len(first) != 3 {
+			t.Errorf("%d partitions are to be led by %v", len(table.Partitions), first)
+		}
+	})
+}
+
 // TestATableThatCannotBeKnown: a node that cannot ask the catalog does not say
 // that there is no table.
 func TestATableThatCannotBeKnown(t *testing.T) {

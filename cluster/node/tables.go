@@ -31,6 +31,7 @@ func (n *Node) CreateTable(ctx context.Context, table schema.Table, global *cata
 			return nil, fmt.Errorf("create table %s: hash seed: %w", table.Name, err)
 		}
 	}
+	n.awaitFounders(ctx)
 	record := &catalog.Table{Table: table, Status: catalog.Creating, Global: global}
 	err := n.catalog.Update(ctx, func(t *catalog.Txn) error {
 		if _, ok := t.Table(table.Name); ok {
@@ -44,6 +45,27 @@ func (n *Node) CreateTable(ctx context.Context, table schema.Table, global *cata
 		return nil, err
 	}
 	return record, nil
+}
+
+// foundersTimeout bounds how long a table waits for the region to be complete.
+const foundersTimeout = 10 * time.Second
+
+// awaitFounders waits until every node that founded the region is in the
+// catalog. They enter it one by one in the first moments, and a table that came
+// between would have the partitions of a smaller region for ever. A founder that
+// does not come in time is done without.
+func (n *Node) awaitFounders(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, foundersTimeout)
+	defer cancel()
+	founders := n.identity.read().Founders
+	_, _ = n.catalog.Await(ctx, func(s *catalog.State) bool {
+		for _, id := range founders {
+			if _, ok := s.Nodes[id]; !ok {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // addPartitions lays a new table out over the region's nodes.
@@ -67,8 +89,11 @@ func (n *Node) addPartitions(t *catalog.Txn, tableID string) {
 // placeable is the nodes that new peers may be placed on: those that gossip
 // believes alive, as long as they are enough; else all.
 func (n *Node) placeable(s *catalog.State) []placement.Node {
-	load := map[cluster.NodeID]int{}
+	load, leads := map[cluster.NodeID]int{}, map[cluster.NodeID]int{}
 	for _, p := range s.Groups {
+		if len(p.Birth) > 0 {
+			leads[p.Birth[0].Node]++
+		}
 		for _, peer := range p.Peers {
 			load[peer.Node]++
 		}
@@ -79,7 +104,7 @@ func (n *Node) placeable(s *catalog.State) []placement.Node {
 	}
 	var up, all []placement.Node
 	for _, id := range s.NodeIDs() {
-		node := placement.Node{ID: id, Zone: s.Nodes[id].Zone, Load: load[id]}
+		node := placement.Node{ID: id, Zone: s.Nodes[id].Zone, Load: load[id], Leads: leads[id]}
 		all = append(all, node)
 		if alive[id] {
 			up = append(up, node)

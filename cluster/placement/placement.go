@@ -18,18 +18,20 @@ const Replication = 3
 type Node struct {
 	ID   cluster.NodeID
 	Zone string
-	// Load is how many peers the node holds already.
-	Load int
+	// Load is how many peers the node holds already, Leads how many of them were
+	// picked to lead.
+	Load, Leads int
 }
 
 // Peers picks up to Replication nodes for the peers of a new group: in as many
 // zones as possible, then on the nodes with the least load, then by id. The
-// first is the one that should lead. It raises the load of the nodes picked,
-// so that a run of calls spreads.
+// first is the one that should lead: of those picked, the one that leads least.
+// It raises the loads of the nodes picked, so that a run of calls spreads.
 func Peers(nodes []Node) []cluster.NodeID {
 	picked := make([]cluster.NodeID, 0, Replication)
 	zones := map[string]int{}
 	taken := make([]bool, len(nodes))
+	first, lead := 0, -1 // where in picked and in nodes the one is that leads
 	for len(picked) < min(Replication, len(nodes)) {
 		best := -1
 		for i, n := range nodes {
@@ -43,7 +45,14 @@ func Peers(nodes []Node) []cluster.NodeID {
 		taken[best] = true
 		zones[nodes[best].Zone]++
 		nodes[best].Load++
+		if lead < 0 || nodes[best].Leads < nodes[lead].Leads {
+			first, lead = len(picked), best
+		}
 		picked = append(picked, nodes[best].ID)
+	}
+	if lead >= 0 {
+		nodes[lead].Leads++
+		picked[0], picked[first] = picked[first], picked[0]
 	}
 	return picked
 }

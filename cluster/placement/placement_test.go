@@ -41,6 +41,23 @@ func TestPeersRotateTheFirst(t *testing.T) {
 	}
 }
 
+// Where every node has a peer of every group, the load is the same everywhere,
+// and it is leading that has to be spread.
+func TestFirstLeadsLeast(t *testing.T) {
+	nodes := []Node{{ID: "a"}, {ID: "b", Leads: 1}, {ID: "c"}}
+	leads := map[cluster.NodeID]int{}
+	for range 8 {
+		picked := Peers(nodes)
+		if len(picked) != 3 {
+			t.Fatalf("%v", picked)
+		}
+		leads[picked[0]]++
+	}
+	if diff := cmp.Diff(map[cluster.NodeID]int{"a": 3, "b": 2, "c": 3}, leads); diff != "" {
+		t.Errorf("first of groups (-want +got):\n%s", diff)
+	}
+}
+
 func TestAddition(t *testing.T) {
 	nodes := []Node{{ID: "a", Zone: "z1"}, {ID: "b", Zone: "z1"}, {ID: "c", Zone: "z2", Load: 5}}
 	if got, ok := Addition(nodes, []cluster.NodeID{"a"}); !ok || got != "c" {
