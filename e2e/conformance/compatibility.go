@@ -27,6 +27,9 @@ type Note struct {
 // keys ends a CreateTable request that has everything else.
 const keys = `"AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"}],"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"}]}`
 
+// twoKeys is keys with a sort key.
+const twoKeys = `"AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"},{"AttributeName":"sk","AttributeType":"S"}],"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"},{"AttributeName":"sk","KeyType":"RANGE"}]}`
+
 // newTable begins one.
 const newTable = `{"TableName":"conf-refused","BillingMode":"PAY_PER_REQUEST",`
 
@@ -45,7 +48,7 @@ var Notes = map[string]Note{
 	"CreateTable.SSESpecification":                   {Differs, "only `Enabled: false`: Roundtable encrypts nothing itself, so it promises no key", newTable + `"SSESpecification":{"Enabled":true},` + keys},
 	"CreateTable.StreamSpecification":                {Differs, "only `StreamEnabled: false`", newTable + `"StreamSpecification":{"StreamEnabled":true,"StreamViewType":"NEW_IMAGE"},` + keys},
 	"CreateTable.GlobalSecondaryIndexes":             {NotYet, "", newTable + `"GlobalSecondaryIndexes":[{"IndexName":"idx","KeySchema":[{"AttributeName":"pk","KeyType":"HASH"}],"Projection":{"ProjectionType":"ALL"}}],` + keys},
-	"CreateTable.LocalSecondaryIndexes":              {NotYet, "", newTable + `"LocalSecondaryIndexes":[{"IndexName":"idx","KeySchema":[{"AttributeName":"pk","KeyType":"HASH"}],"Projection":{"ProjectionType":"ALL"}}],` + keys},
+	"CreateTable.LocalSecondaryIndexes":              {NotYet, "", newTable + `"LocalSecondaryIndexes":[{"IndexName":"idx","KeySchema":[{"AttributeName":"pk","KeyType":"HASH"},{"AttributeName":"sk","KeyType":"RANGE"}],"Projection":{"ProjectionType":"ALL"}}],` + twoKeys},
 	"CreateTable.VectorIndexes":                      {NotYet, "", newTable + `"VectorIndexes":[{}],` + keys},
 	"CreateTable.ResourcePolicy":                     {NotYet, "", newTable + `"ResourcePolicy":"{}",` + keys},
 	"CreateTable.GlobalTableSourceArn":               {NotYet, "", newTable + `"GlobalTableSourceArn":"arn:aws:dynamodb:x:1:table/t",` + keys},
@@ -60,7 +63,7 @@ var Notes = map[string]Note{
 	"UpdateTable.DeletionProtectionEnabled":          {Differs, "may be changed again at once; the service makes one wait 15 s", ""},
 	"UpdateTable.SSESpecification":                   {NotYet, "", changed + `"SSESpecification":{"Enabled":true}}`},
 	"UpdateTable.StreamSpecification":                {NotYet, "", changed + `"StreamSpecification":{"StreamEnabled":true,"StreamViewType":"NEW_IMAGE"}}`},
-	"UpdateTable.GlobalSecondaryIndexUpdates":        {NotYet, "", changed + `"GlobalSecondaryIndexUpdates":[{"Delete":{"IndexName":"idx"}}]}`},
+	"UpdateTable.GlobalSecondaryIndexUpdates":        {NotYet, "", changed + `"GlobalSecondaryIndexUpdates":[{"Create":{"IndexName":"idx","KeySchema":[{"AttributeName":"pk","KeyType":"HASH"}],"Projection":{"ProjectionType":"ALL"}}}]}`},
 	"UpdateTable.VectorIndexUpdates":                 {NotYet, "", changed + `"VectorIndexUpdates":[{}]}`},
 	"UpdateTable.GlobalTableWitnessUpdates":          {NotYet, "", changed + `"GlobalTableWitnessUpdates":[{"Create":{"RegionName":"x"}}]}`},
 	"UpdateTable.MultiRegionConsistency":             {Differs, "only `EVENTUAL`", changed + `"MultiRegionConsistency":"STRONG","ReplicaUpdates":[{"Create":{"RegionName":"x"}}]}`},

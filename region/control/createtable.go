@@ -51,6 +51,9 @@ func (a *Control) createTable(ctx context.Context, in *CreateTableInput) (*table
 	if err != nil {
 		return nil, err
 	}
+	if err := checkIndexes(&in.CreateTableInput, table); err != nil {
+		return nil, err
+	}
 	if err := table.Validate(); err != nil {
 		return nil, err
 	}
@@ -98,10 +101,11 @@ func checkCreateTable(in *CreateTableInput) error {
 	var c constraint.Set
 	c.Enum(enumText(in.BillingMode), "billingMode", billingModes)
 	c.Enum(enumText(in.TableThroughputMode), "tableThroughputMode", billingModes)
-	requireThroughput(&c, in.ProvisionedThroughput)
-	requireKeySchema(&c, in.KeySchema)
+	requireThroughput(&c, "provisionedThroughput", in.ProvisionedThroughput)
+	requireKeySchema(&c, "keySchema", in.KeySchema, 2)
 	c.Present(in.AttributeDefinitions != nil, "attributeDefinitions")
 	requireDefinitions(&c, in.AttributeDefinitions)
+	requireIndexes(&c, &in.CreateTableInput)
 	if s := in.StreamSpecification; s != nil {
 		requireStream(&c, s)
 	}
@@ -145,30 +149,30 @@ func requireStream(c *constraint.Set, s *types.StreamSpecification) {
 }
 
 // requireThroughput requires both units of a ProvisionedThroughput, if there is one.
-func requireThroughput(c *constraint.Set, p *types.ProvisionedThroughput) {
+func requireThroughput(c *constraint.Set, at string, p *types.ProvisionedThroughput) {
 	if p == nil {
 		return
 	}
-	c.Present(p.WriteCapacityUnits != nil, "provisionedThroughput.writeCapacityUnits")
-	c.AtLeast(integer(p.WriteCapacityUnits), "provisionedThroughput.writeCapacityUnits", 1)
-	c.Present(p.ReadCapacityUnits != nil, "provisionedThroughput.readCapacityUnits")
-	c.AtLeast(integer(p.ReadCapacityUnits), "provisionedThroughput.readCapacityUnits", 1)
+	c.Present(p.WriteCapacityUnits != nil, at+".writeCapacityUnits")
+	c.AtLeast(integer(p.WriteCapacityUnits), at+".writeCapacityUnits", 1)
+	c.Present(p.ReadCapacityUnits != nil, at+".readCapacityUnits")
+	c.AtLeast(integer(p.ReadCapacityUnits), at+".readCapacityUnits", 1)
 }
 
-func requireKeySchema(c *constraint.Set, keys []types.KeySchemaElement) {
-	c.Present(keys != nil, "keySchema")
+func requireKeySchema(c *constraint.Set, at string, keys []types.KeySchemaElement, most int) {
+	c.Present(keys != nil, at)
 	if keys != nil {
-		c.Require(len(keys) >= 1, "keySchema", "'[]'", "Member must have length greater than or equal to 1")
+		c.Require(len(keys) >= 1, at, "'[]'", "Member must have length greater than or equal to 1")
 	}
-	if len(keys) > 2 {
+	if len(keys) > most {
 		elems := make([]string, len(keys))
 		for i, k := range keys {
 			elems[i] = fmt.Sprintf("KeySchemaElement(attributeName=%s, keyType=%s)", aws.ToString(k.AttributeName), k.KeyType)
 		}
-		c.Require(false, "keySchema", constraint.Quoted("["+strings.Join(elems, ", ")+"]"), "Member must have length less than or equal to 2")
+		c.Require(false, at, constraint.Quoted("["+strings.Join(elems, ", ")+"]"), fmt.Sprintf("Member must have length less than or equal to %d", most))
 	}
 	for i, k := range keys {
-		at := fmt.Sprintf("keySchema.%d.member.", i+1)
+		at := fmt.Sprintf("%s.%d.member.", at, i+1)
 		requireKeyName(c, k.AttributeName, at+"attributeName")
 		c.Present(k.KeyType != "", at+"keyType")
 		c.Enum(enumText(k.KeyType), at+"keyType", keyTypes)
@@ -194,8 +198,6 @@ func checkSupported(in *dynamodb.CreateTableInput) error {
 		return err
 	}
 	for _, m := range []member{
-		{"LocalSecondaryIndexes", len(in.LocalSecondaryIndexes) > 0},
-		{"GlobalSecondaryIndexes", len(in.GlobalSecondaryIndexes) > 0},
 		{"VectorIndexes", len(in.VectorIndexes) > 0},
 		{"StreamSpecification", in.StreamSpecification != nil && *in.StreamSpecification.StreamEnabled},
 		{"ResourcePolicy", in.ResourcePolicy != nil},
@@ -204,12 +206,6 @@ func checkSupported(in *dynamodb.CreateTableInput) error {
 		if m.set {
 			return notYet(m.name)
 		}
-	}
-	switch {
-	case in.LocalSecondaryIndexes != nil:
-		return awsjson.Validationf("One or more parameter values were invalid: List of LocalSecondaryIndexes is empty")
-	case in.GlobalSecondaryIndexes != nil:
-		return awsjson.Validationf("One or more parameter values were invalid: List of GlobalSecondaryIndexes is empty")
 	}
 	return nil
 }
@@ -271,16 +267,11 @@ func setKeys(t *schema.Table, in *dynamodb.CreateTableInput) error {
 	}
 	for _, k := range keys {
 		if _, ok := kinds[*k.AttributeName]; !ok {
-			return undefinedKey(in)
+			return undefinedKey(keys, t.Attributes)
 		}
 	}
-	switch {
-	case len(keys) == 2 && *keys[0].AttributeName == *keys[1].AttributeName:
-		return awsjson.Validationf("Both the Hash Key and the Range Key element in the KeySchema have the same name")
-	case keys[0].KeyType != types.KeyTypeHash:
-		return awsjson.Validationf("Invalid KeySchema: The first KeySchemaElement is not a HASH key type")
-	case len(keys) == 2 && keys[1].KeyType != types.KeyTypeRange:
-		return awsjson.Validationf("Invalid KeySchema: The second KeySchemaElement is not a RANGE key type")
+	if err := checkKeyOrder(keys); err != nil {
+		return err
 	}
 	t.Partition = schema.KeyAttribute{Name: *keys[0].AttributeName, Kind: kinds[*keys[0].AttributeName]}
 	if len(keys) == 2 {
@@ -289,13 +280,26 @@ func setKeys(t *schema.Table, in *dynamodb.CreateTableInput) error {
 	return nil
 }
 
-func undefinedKey(in *dynamodb.CreateTableInput) error {
+// checkKeyOrder checks that one or two keys are a HASH key and a RANGE key.
+func checkKeyOrder(keys []types.KeySchemaElement) error {
+	switch {
+	case len(keys) == 2 && *keys[0].AttributeName == *keys[1].AttributeName:
+		return awsjson.Validationf("Both the Hash Key and the Range Key element in the KeySchema have the same name")
+	case keys[0].KeyType != types.KeyTypeHash:
+		return awsjson.Validationf("Invalid KeySchema: The first KeySchemaElement is not a HASH key type")
+	case len(keys) == 2 && keys[1].KeyType != types.KeyTypeRange:
+		return awsjson.Validationf("Invalid KeySchema: The second KeySchemaElement is not a RANGE key type")
+	}
+	return nil
+}
+
+func undefinedKey(schemaKeys []types.KeySchemaElement, attributes []schema.KeyAttribute) error {
 	var keys, defined []string
-	for _, k := range in.KeySchema {
+	for _, k := range schemaKeys {
 		keys = append(keys, *k.AttributeName)
 	}
-	for _, d := range in.AttributeDefinitions {
-		defined = append(defined, *d.AttributeName)
+	for _, a := range attributes {
+		defined = append(defined, a.Name)
 	}
 	return awsjson.Validationf("One or more parameter values were invalid: Some index key attributes are not defined in AttributeDefinitions. "+
 		"Keys: [%s], AttributeDefinitions: [%s]", strings.Join(keys, ", "), strings.Join(defined, ", "))

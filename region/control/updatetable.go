@@ -97,8 +97,9 @@ func requireUpdateTable(in *UpdateTableInput) error {
 	var c constraint.Set
 	c.Enum(enumText(in.BillingMode), "billingMode", billingModes)
 	c.Enum(enumText(in.TableThroughputMode), "tableThroughputMode", billingModes)
-	requireThroughput(&c, in.ProvisionedThroughput)
+	requireThroughput(&c, "provisionedThroughput", in.ProvisionedThroughput)
 	requireDefinitions(&c, in.AttributeDefinitions)
+	requireIndexUpdates(&c, in.GlobalSecondaryIndexUpdates)
 	if in.StreamSpecification != nil {
 		requireStream(&c, in.StreamSpecification)
 	}
@@ -121,8 +122,10 @@ func checkUpdateTable(in *dynamodb.UpdateTableInput) error {
 	if err := checkAlone(in); err != nil {
 		return err
 	}
+	if err := checkIndexUpdates(in.GlobalSecondaryIndexUpdates); err != nil {
+		return err
+	}
 	for _, m := range []member{
-		{"GlobalSecondaryIndexUpdates", len(in.GlobalSecondaryIndexUpdates) > 0},
 		{"VectorIndexUpdates", len(in.VectorIndexUpdates) > 0},
 		{"GlobalTableWitnessUpdates", len(in.GlobalTableWitnessUpdates) > 0},
 		{"MultiRegionConsistency STRONG", in.MultiRegionConsistency == types.MultiRegionConsistencyStrong},
@@ -206,6 +209,9 @@ func applySettings(t *schema.Table, in *dynamodb.UpdateTableInput) error {
 		return notYet("StreamSpecification")
 	case in.StreamSpecification != nil:
 		return awsjson.Validationf("Table has no stream to disable: TableName: %s", t.Name)
+	}
+	if err := updateIndexes(in.GlobalSecondaryIndexUpdates); err != nil {
+		return err
 	}
 	if err := setBilling(t, in, time.Now()); err != nil {
 		return err
