@@ -59,7 +59,7 @@ func readBatchGetRequest(body []byte) (*batchGetRequest, error) {
 		case "RequestItems":
 			start := r.Mark()
 			for r.Map("KeysAndAttributes") {
-				in.tables = append(in.tables, readBatchGetTable(r))
+				in.add(readBatchGetTable(r))
 			}
 			in.raw = r.Since(start)
 		case "ReturnConsumedCapacity":
@@ -70,6 +70,19 @@ func readBatchGetRequest(body []byte) (*batchGetRequest, error) {
 	}
 	slices.SortFunc(in.tables, func(a, b batchGetTable) int { return strings.Compare(a.name, b.name) })
 	return in, r.End()
+}
+
+// add adds the keys of a table. What was said of the table before, under its name
+// or its ARN, is forgotten.
+func (in *batchGetRequest) add(t batchGetTable) {
+	name := constraint.TableName(t.name)
+	for i := range in.tables {
+		if constraint.TableName(in.tables[i].name) == name {
+			in.tables[i] = t
+			return
+		}
+	}
+	in.tables = append(in.tables, t)
 }
 
 func readBatchGetTable(r *awsjson.Reader) batchGetTable {
@@ -315,7 +328,7 @@ func (in *batchGetRequest) answer(dst []byte, gets []batchGet, unprocessed []boo
 	}
 	w.end()
 	in.unprocessed(&w, gets, unprocessed)
-	w.consumedByTable(in.capacity, len(in.tables), func(i int) (string, float64) { return in.tables[i].table.Name, units[i] })
+	w.consumedByTable(in.capacity, len(in.tables), func(i int) (string, float64) { return in.tables[i].name, units[i] })
 	w.end()
 	return w.b, nil
 }

@@ -46,7 +46,7 @@ func readBatchWriteRequest(body []byte) (*batchWriteRequest, error) {
 		switch string(r.Name()) {
 		case "RequestItems":
 			for r.ListMap("WriteRequest") {
-				in.tables = append(in.tables, readBatchWriteTable(r))
+				in.add(readBatchWriteTable(r))
 			}
 		case "ReturnConsumedCapacity":
 			in.capacity = r.Text()
@@ -58,6 +58,17 @@ func readBatchWriteRequest(body []byte) (*batchWriteRequest, error) {
 	}
 	slices.SortFunc(in.tables, func(a, b batchWriteTable) int { return strings.Compare(a.name, b.name) })
 	return in, r.End()
+}
+
+// add adds the writes to a table. Of a member that is there twice the last counts.
+func (in *batchWriteRequest) add(t batchWriteTable) {
+	for i := range in.tables {
+		if in.tables[i].name == t.name {
+			in.tables[i] = t
+			return
+		}
+	}
+	in.tables = append(in.tables, t)
 }
 
 func readBatchWriteTable(r *awsjson.Reader) batchWriteTable {
@@ -272,7 +283,7 @@ func (in *batchWriteRequest) written(dst []byte, outcomes []router.Outcome, unpr
 		}
 	}
 	w.end()
-	w.consumedByTable(in.capacity, len(in.tables), func(i int) (string, float64) { return in.tables[i].table.Name, units[i] })
+	w.consumedByTable(in.capacity, len(in.tables), func(i int) (string, float64) { return in.tables[i].name, units[i] })
 	w.end()
 	return w.b
 }

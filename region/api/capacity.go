@@ -28,7 +28,8 @@ func writeUnits(oldSize, newSize int) float64 {
 	return float64(max(1, (max(oldSize, newSize)+writeUnitBytes-1)/writeUnitBytes))
 }
 
-// consumed writes ConsumedCapacity, if the request asks for it.
+// consumed writes ConsumedCapacity, if the request asks for it. table is what the
+// request calls the table, which may be an ARN.
 func (w *writer) consumed(mode awsjson.Text, table string, units float64) {
 	if mode.Or("NONE") == "NONE" {
 		return

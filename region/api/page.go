@@ -361,7 +361,7 @@ func (a *API) page(ctx context.Context, in *pageRequest, t *catalog.Table, keys 
 		w.key("LastEvaluatedKey", last)
 	}
 	w.number("ScannedCount", found.Scanned)
-	w.consumed(in.capacity, t.Name, readUnits(found.ScannedBytes, in.consistent.Value))
+	w.consumed(in.capacity, in.table.Value, readUnits(found.ScannedBytes, in.consistent.Value))
 	w.end()
 	return w.b, nil
 }

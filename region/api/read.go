@@ -49,7 +49,7 @@ func (a *API) getItem(ctx context.Context, r *awsjson.Request, dst []byte) ([]by
 			return dst, err
 		}
 	}
-	w.consumed(in.capacity, t.Name, readUnits(size, consistent))
+	w.consumed(in.capacity, in.table.Value, readUnits(size, consistent))
 	w.end()
 	return w.b, nil
 }

@@ -138,7 +138,7 @@ func (in *itemRequest) written(dst []byte, t *catalog.Table, res command.Result)
 	w := writer{b: dst}
 	w.begin()
 	w.item("Attributes", res.Item)
-	w.consumed(in.capacity, t.Name, writeUnits(res.OldSize, res.NewSize))
+	w.consumed(in.capacity, in.table.Value, writeUnits(res.OldSize, res.NewSize))
 	w.end()
 	return w.b
 }
