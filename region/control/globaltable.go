@@ -14,7 +14,15 @@ import (
 // This file is the operations on global tables of version 2017.11.29. DynamoDB
 // refuses to make any; so there are none. Today's are made with UpdateTable.
 
-func (a *Control) createGlobalTable(context.Context, *dynamodb.CreateGlobalTableInput) (*dynamodb.CreateGlobalTableOutput, error) {
+func (a *Control) createGlobalTable(_ context.Context, in *dynamodb.CreateGlobalTableInput) (*dynamodb.CreateGlobalTableOutput, error) {
+	if len(in.ReplicationGroup) == 0 {
+		return nil, awsjson.Validationf("One or more parameter values were invalid: Global table must have atleast one replica")
+	}
+	for _, replica := range in.ReplicationGroup {
+		if replica.RegionName == nil {
+			return nil, awsjson.Validationf("One or more parameter values were invalid: ReplicationGroup members must specify RegionName")
+		}
+	}
 	return nil, legacyGlobalTable()
 }
 
@@ -27,8 +35,27 @@ func (a *Control) listGlobalTables(context.Context, *dynamodb.ListGlobalTablesIn
 	return &dynamodb.ListGlobalTablesOutput{GlobalTables: []types.GlobalTable{}}, nil
 }
 
-func (a *Control) updateGlobalTable(context.Context, *dynamodb.UpdateGlobalTableInput) (*dynamodb.UpdateGlobalTableOutput, error) {
-	return nil, legacyGlobalTable()
+// updateGlobalTable refuses a new replica before it looks for the table, and
+// finds none to take a replica from.
+func (a *Control) updateGlobalTable(_ context.Context, in *dynamodb.UpdateGlobalTableInput) (*dynamodb.UpdateGlobalTableOutput, error) {
+	if len(in.ReplicaUpdates) == 0 {
+		return nil, awsjson.Validationf("One or more parameter values were invalid")
+	}
+	created := false
+	for _, u := range in.ReplicaUpdates {
+		switch {
+		case u.Create != nil && u.Delete != nil:
+			return nil, awsjson.Validationf("One or more parameter values were invalid: " +
+				"A ReplicaUpdate structure cannot contain both a create replica action and a delete replica action")
+		case u.Create == nil && u.Delete == nil:
+			return nil, awsjson.Validationf("One or more parameter values were invalid")
+		}
+		created = created || u.Create != nil
+	}
+	if created {
+		return nil, legacyGlobalTable()
+	}
+	return nil, noGlobalTable(in.GlobalTableName)
 }
 
 func (a *Control) describeGlobalTable(_ context.Context, in *dynamodb.DescribeGlobalTableInput) (*dynamodb.DescribeGlobalTableOutput, error) {
