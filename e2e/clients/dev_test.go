@@ -40,6 +40,8 @@ func TestDevelopment(t *testing.T) {
 	t.Run("boto3 resources", func(t *testing.T) {
 		needs(t, "boto3", "python3", "-c", "import boto3")
 		program(t, "python3", "testdata/boto3_resources.py", endpoint)
+		program(t, "python3", "testdata/boto3_values.py", endpoint)
+		program(t, "python3", "testdata/boto3_pages.py", endpoint)
 	})
 	t.Run("aws cli waiters", func(t *testing.T) {
 		needs(t, "the AWS CLI", "aws", "--version")
