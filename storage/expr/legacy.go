@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"math"
 	"slices"
 
 	"github.com/roundtabledb/roundtable/storage"
@@ -67,7 +68,7 @@ func comparisonRuleOf(operator string) (comparisonRule, bool) {
 	case "BEGINS_WITH":
 		return comparisonRule{op: opBeginsWith, min: 1, max: 1, kinds: []item.Kind{item.S, item.B}}, true
 	case "IN":
-		return comparisonRule{op: opIn, min: 1, max: maxOperandsIn, kinds: scalars}, true
+		return comparisonRule{op: opIn, min: 1, max: math.MaxInt, kinds: scalars}, true
 	case "BETWEEN":
 		return comparisonRule{op: opBetween, min: 2, max: 2, kinds: scalars}, true
 	}
