@@ -86,7 +86,7 @@ func (l *lab) newWorld(ctx context.Context) (*world, error) {
 			return nil, err
 		}
 		w.regions = append(w.regions, r)
-		l.keep(closer(r.Kill))
+		l.keepRegion(r)
 	}
 	if err := w.wan.Connect(w.regions...); err != nil {
 		return nil, err
@@ -409,6 +409,11 @@ func (w *world) awaitPending(ctx context.Context, l *lab, region string) error {
 		n, err := w.pending(ctx, region)
 		if err == nil && n == 0 {
 			return nil
+		}
+		for _, r := range w.regions {
+			if ended := r.Ended(); ended != nil {
+				return ended
+			}
 		}
 		l.progress.tick("wait until %s has %d changes more", region, n)
 		if !load.Pause(ctx, 100*time.Millisecond) {

@@ -137,8 +137,14 @@ func (l *lab) region(ctx context.Context, nodes int, arguments ...string) (*serv
 	if err != nil {
 		return nil, err
 	}
-	l.keep(closer(r.Kill))
+	l.keepRegion(r)
 	return r, r.Start(ctx)
+}
+
+// keepRegion ends a region with the goal. A node that has ended before is an
+// error: what was measured then is not what was meant.
+func (l *lab) keepRegion(r *server.Region) {
+	l.keep(closer(func() error { return errors.Join(r.Ended(), r.Kill()) }))
 }
 
 // peerOf starts a peer that ends with the goal. A peer that is missing is the

@@ -6,16 +6,37 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 )
 
-// dieWithParent ends a process when this one ends, however it ends, and keeps
-// the terminal's interrupt from it: this one ends it in order.
-func dieWithParent(cmd *exec.Cmd) {
+// startWithParent starts a process that ends when this one does, however it ends,
+// and that the terminal's interrupt does not reach: this one ends it in order.
+//
+// The system ends it with the thread that started it, to be exact. Threads of Go
+// come and go (one that a goroutine locked and left goes), so one thread that
+// stays starts all.
+func startWithParent(cmd *exec.Cmd) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	started := make(chan error)
+	starter() <- func() { started <- cmd.Start() }
+	return <-started
 }
+
+// starter is the thread that starts processes.
+var starter = sync.OnceValue(func() chan<- func() {
+	starts := make(chan func())
+	go func() {
+		runtime.LockOSThread()
+		for start := range starts {
+			start()
+		}
+	}()
+	return starts
+})
 
 // Pause stops a process where it stands, Resume lets it go on.
 func (p *Process) Pause() error { return p.cmd.Process.Signal(syscall.SIGSTOP) }

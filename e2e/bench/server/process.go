@@ -33,8 +33,7 @@ func Start(log string, cmd *exec.Cmd) (*Process, error) {
 		return nil, err
 	}
 	cmd.Stdout, cmd.Stderr = f, f
-	dieWithParent(cmd)
-	if err := cmd.Start(); err != nil {
+	if err := startWithParent(cmd); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	p := &Process{name: cmd.Path, cmd: cmd, log: f, ended: make(chan struct{})}
@@ -47,6 +46,16 @@ func Start(log string, cmd *exec.Cmd) (*Process, error) {
 
 // ID is the process id.
 func (p *Process) ID() int { return p.cmd.Process.Pid }
+
+// Ended reports whether the process has ended by itself, and what it said last.
+func (p *Process) Ended() error {
+	select {
+	case <-p.ended:
+		return fmt.Errorf("%s ended by itself, %v:\n%s", p.name, p.cmd.ProcessState, p.lastWords())
+	default:
+		return nil
+	}
+}
 
 // Kill ends the process at once and waits until it has ended.
 func (p *Process) Kill() error {
@@ -69,10 +78,8 @@ func (p *Process) Await(ctx context.Context, ready func(context.Context) error) 
 		if err == nil {
 			return nil
 		}
-		select {
-		case <-p.ended:
-			return fmt.Errorf("%s ended:\n%s", p.name, p.lastWords())
-		default:
+		if err := p.Ended(); err != nil {
+			return err
 		}
 		if !load.Pause(ctx, awaitEvery) {
 			return fmt.Errorf("%s does not become ready: %w\n%s", p.name, err, p.lastWords())

@@ -114,6 +114,17 @@ func (r *Region) Start(ctx context.Context) error {
 	return nil
 }
 
+// Ended reports which nodes have ended by themselves.
+func (r *Region) Ended() error {
+	var errs []error
+	for _, n := range r.Nodes {
+		if n.process != nil {
+			errs = append(errs, n.process.Ended())
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // Kill ends all nodes at once. They can be started again.
 func (r *Region) Kill() error {
 	var errs []error
