@@ -204,11 +204,18 @@ func (r *Reader) enter(opening byte, kind levelKind, before, class, after string
 		r.Fail(Serializationf(unexpectedStruct))
 	case r.inStruct():
 		r.Fail(Serializationf("Unexpected field type"))
-	default:
+	case kind == structLevel:
 		r.Fail(Serializationf("Unexpected value type in payload"))
+	default:
+		r.Fail(Serializationf(uncastable))
 	}
 	return false
 }
+
+// uncastable is what the service says where a list of maps or a map of lists has
+// something else: its own code stumbles.
+const uncastable = "class sun.reflect.generics.reflectiveObjects.ParameterizedTypeImpl cannot be cast to class java.lang.Class " +
+	"(sun.reflect.generics.reflectiveObjects.ParameterizedTypeImpl and java.lang.Class are in module java.base of loader 'bootstrap')"
 
 const unexpectedStruct = "Start of structure or map found where not expected"
 
