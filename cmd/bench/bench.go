@@ -245,7 +245,8 @@ func (b *bench) measure(ctx context.Context, variants []variant) ([]Result, erro
 	rounds := make([][]round, len(variants))
 	for n := range b.Rounds {
 		for i, v := range variants {
-			r, err := b.round(ctx, v, fmt.Sprintf("round %d/%d  %s", n+1, b.Rounds, b.label(v)))
+			label := fmt.Sprintf("round %d/%d, case %d/%d  %s", n+1, b.Rounds, i+1, len(variants), b.label(v))
+			r, err := b.round(ctx, v, label)
 			if err != nil {
 				return nil, err
 			}

@@ -20,7 +20,16 @@ func TestParseSweep(t *testing.T) {
 	if diff := cmp.Diff([]Load{{Percent: 10}, {PerSecond: 2500}, {Percent: .5}}, got); diff != "" {
 		t.Error(diff)
 	}
-	for _, bad := range []string{"", "x", "10%%", "0", "-5", "10%,", "NaN", "Inf"} {
+	if got, err = ParseSweep("500..1700,5%..10%"); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]Load{{PerSecond: 500}, {PerSecond: 1000}, {PerSecond: 1500}, {Percent: 5}, {Percent: 10}}, got); diff != "" {
+		t.Error(diff)
+	}
+	if got, err = ParseSweep(Tenths); err != nil || len(got) != 10 || got[9].Percent != 100 {
+		t.Errorf("%s is %v, %v", Tenths, got, err)
+	}
+	for _, bad := range []string{"", "x", "10%%", "0", "-5", "10%,", "NaN", "Inf", "5..10%", "10%..", "20..10", "..", "1..1000000"} {
 		if _, err := ParseSweep(bad); err == nil {
 			t.Errorf("%q is a sweep", bad)
 		}

@@ -77,30 +77,47 @@ func (b *bench) deleteTable(name string) {
 // loaders is how many clients fill a table.
 const loaders = 32
 
-// load puts every item once, so that reads find them.
+// load puts every item once, in batches, so that reads find them.
 func (b *bench) load(ctx context.Context, sorted bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	of := slices.IndexFunc(b.Workloads, func(w Workload) bool { return w.Sorted() == sorted })
-	var next atomic.Int64
+	var next atomic.Uint64
 	var wg sync.WaitGroup
 	for n := range min(loaders, b.Keys) {
 		c := b.newClient(n, b.Workloads[of], wire.New(b.wire(n)))
 		wg.Go(func() {
 			defer c.Close()
-			for i := next.Add(1) - 1; i < int64(b.Keys) && ctx.Err() == nil; i = next.Add(1) - 1 {
-				if i%1000 == 0 {
-					fmt.Fprintf(b.Progress, "\r\x1b[Kloading %d of %d items", i, b.Keys)
-				}
-				if err := c.retry(ctx, c.generator.Load(uint64(i))); err != nil {
-					cancel(fmt.Errorf("load table %s: %w", b.table(sorted), err))
-				}
+			if err := b.loadSome(ctx, c, &next); err != nil {
+				cancel(fmt.Errorf("load table %s: %w", b.table(sorted), err))
 			}
 		})
 	}
 	wg.Wait()
 	fmt.Fprint(b.Progress, "\r\x1b[K")
 	return context.Cause(ctx)
+}
+
+// loadSome puts items from next on, a batch at a time, until all are there.
+func (b *bench) loadSome(ctx context.Context, c *client, next *atomic.Uint64) error {
+	const share = workload.BatchItems
+	for all := uint64(b.Keys); ctx.Err() == nil; {
+		from := next.Add(share) - share
+		if from >= all {
+			return nil
+		}
+		if from%(100*share) == 0 {
+			fmt.Fprintf(b.Progress, "\r\x1b[Kloading %d of %d items", from, all)
+		}
+		for to := min(all, from+share); from < to; {
+			q := c.generator.Load(from, to)
+			if err := c.retry(ctx, q); err != nil {
+				return err
+			}
+			from += uint64(len(q.Keys))
+		}
+	}
+	return nil
 }
 
 // retry carries out a request, more than once if need be.

@@ -108,8 +108,8 @@ func (s *benchSettings) flags(cmd *cobra.Command) {
 	f.IntVar(&s.Keys, "keys", 10_000, "number of keys")
 	f.BoolVar(&s.Zipfian, "zipfian", false, "make some keys much more popular than others")
 	f.Float64Var(&s.Rate, "rate", 0, "requests to begin each second (default: as many as go)")
-	f.StringVar(&s.sweep, "sweep", "", "rates to begin requests at, in percent of what a closed loop reaches or a second: --sweep=50%,90%, --sweep=1000,2000")
-	f.Lookup("sweep").NoOptDefVal = "10%,20%,30%,40%,50%,60%,70%,80%,90%,100%"
+	f.StringVar(&s.sweep, "sweep", "", "measure at these rates, a second or in percent of what a closed loop reaches: --sweep, --sweep=50%,90%, --sweep=1000..8000")
+	f.Lookup("sweep").NoOptDefVal = bench.Tenths
 	f.BoolVar(&s.SDK, "sdk", false, "send with the AWS SDK for Go, as an application does (about 100 µs of client CPU a request)")
 	f.IntVar(&s.Rounds, "rounds", 3, "how often to measure each case")
 	f.DurationVar(&s.WarmUp, "warm-up", time.Second, "how long to run a case before it is measured")

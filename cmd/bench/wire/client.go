@@ -193,8 +193,8 @@ func (c *Client) exchange(now time.Time, body []byte) (status int, err error) {
 // send writes the request in one go.
 func (c *Client) send(now time.Time, body []byte) error {
 	conn := c.mu.conn
-	// A deadline costs more than all hashes of a signature, so it is renewed
-	// only now and then.
+	// A deadline costs as much as one of a signature's hashes, and nobody minds
+	// a second, so it is renewed only now and then.
 	if deadline := now.Add(RequestTimeout); deadline.Sub(c.deadline) > time.Second {
 		if err := conn.SetDeadline(deadline); err != nil {
 			return err

@@ -121,11 +121,23 @@ func (g *Generator) Done(q *Request, ok bool) {
 	}
 }
 
-// Load returns the request that fills the table with a key.
-func (g *Generator) Load(key uint64) *Request {
+// maxLoad is how many bytes of values a request of Load has, if it has more than
+// one item. Batches of the largest items are more than servers like.
+const maxLoad = 256 << 10
+
+// Load returns a request that fills the table with keys from one to before
+// another: a batch of as many as fit.
+func (g *Generator) Load(from, to uint64) *Request {
 	q := &g.request
-	q.Op, q.Class = Put, g.items.sizes.class(key)
-	q.Keys = append(q.Keys[:0], key)
-	q.Values = append(q.Values[:0], g.items.value(key, q.Sorted, g.rand))
+	q.Op, q.Class, q.Limit = BatchWrite, -1, 0
+	q.Keys, q.Values = q.Keys[:0], q.Values[:0]
+	size := 0
+	for key := from; key < min(to, from+BatchItems); key++ {
+		value := g.items.value(key, q.Sorted, g.rand)
+		if size += len(value); size > maxLoad && len(q.Keys) > 0 {
+			break
+		}
+		q.Keys, q.Values = append(q.Keys, key), append(q.Values, value)
+	}
 	return q
 }

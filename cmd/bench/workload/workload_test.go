@@ -274,6 +274,39 @@ func TestKeysKeepTheirSize(t *testing.T) {
 	}
 }
 
+// A load takes every key once, and no more at once than a batch may have.
+func TestLoad(t *testing.T) {
+	sizes, err := ParseSizes("100=90,100000=5,409600=5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	items, err := NewItems(sizes, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := NewGenerator(parse(t, "put"), items, NewKeys(1000), false, 1, 2)
+	batches := 0
+	for key := uint64(0); key < 1000; batches++ {
+		q, size := g.Load(key, 1000), 0
+		for i, k := range q.Keys {
+			if k != key {
+				t.Fatalf("key %d comes when it is %d's turn", k, key)
+			}
+			key++
+			size += len(q.Values[i])
+		}
+		if n := len(q.Keys); n < 1 || n > BatchItems || n > 1 && size > maxLoad || len(q.Values) != n {
+			t.Fatalf("a batch of %d items, %d bytes", n, size)
+		}
+	}
+	if batches > 200 {
+		t.Errorf("%d batches", batches)
+	}
+	if q := g.Load(998, 1000); len(q.Keys) != 2 {
+		t.Errorf("the end of a load is %v", q.Keys)
+	}
+}
+
 func BenchmarkNext(b *testing.B) {
 	for _, mix := range []string{"put", "ycsb-d", "ycsb-e", "batch-get"} {
 		b.Run(mix, func(b *testing.B) {
