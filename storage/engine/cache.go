@@ -3,24 +3,29 @@ package engine
 import (
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 )
 
-// cache holds values that were read of late, each as the newest commit left
-// it. Badger finds a key in a memtable of tens of megabytes by some fifty reads
-// of memory that are in no cache of the processor: 7 µs where a map takes a
-// fraction of one. A put reads the item that it replaces on every peer, so this
-// was the largest single cost of a put.
+// cache holds values of Badger that were read of late. Badger finds a key by
+// some fifty reads of memory that are in no cache of the processor: 7 µs where
+// a map takes a fraction of one. A put reads the item that it replaces on
+// every peer, so this was the largest single cost of a put.
 //
 // Only what is looked for comes in, so nothing that is written and never read
-// takes room. That a key is not there comes in, too: so an item that is put for
-// the first time, which is looked for first, is here from then on. A commit replaces what is here, under the locks of all shards and
-// together with Engine.visible: whoever has seen a commit, here or in a View,
-// finds nothing older here afterwards.
+// takes room. That a key is not there comes in, too.
+//
+// It knows nothing of commits. Readers look into the deltas first, so what is
+// here may be older than what a delta has of the same key; for all other keys
+// it is what Badger has. A flush gives keys that are here what it writes, before
+// the delta goes, and a value that was read before the delta was frozen does not
+// come in after that: it could be older than what the flush has passed over.
 //
 // Values are shared: nobody changes one.
 type cache struct {
 	seed   maphash.Seed
 	shards [16]shard
+	// freezes counts how often a delta was frozen.
+	freezes atomic.Uint64
 }
 
 type shard struct {
@@ -28,9 +33,6 @@ type shard struct {
 	limit  int64
 	bytes  int64
 	values map[string][]byte // nil for a key that is not there
-	// commits counts commits, so that a value read before one does not come in
-	// after it.
-	commits uint64
 }
 
 const (
@@ -52,25 +54,25 @@ func (c *cache) shard(key []byte) *shard {
 	return &c.shards[maphash.Bytes(c.seed, key)%uint64(len(c.shards))]
 }
 
-// find returns a value, or else what fill must be told if the value is then
-// read from Badger.
-func (s *shard) find(key []byte) (value []byte, commits uint64, ok bool) {
+func (c *cache) find(key []byte) (value []byte, ok bool) {
+	s := c.shard(key)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	value, ok = s.values[string(key)]
-	return value, s.commits, ok
+	return value, ok
 }
 
-// fill takes in a value that was read after find, unless there was a commit
-// since.
-func (s *shard) fill(key, value []byte, commits uint64) {
+// fill takes in a value that was read by one who looked into the deltas at some
+// number of freezes, unless there was another since.
+func (c *cache) fill(key, value []byte, freezes uint64) {
+	s := c.shard(key)
 	size := entrySize(len(key), len(value))
 	if len(value) > maxCached || size > s.limit {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.values[string(key)]; ok || s.commits != commits {
+	if _, ok := s.values[string(key)]; ok || c.freezes.Load() != freezes {
 		return
 	}
 	s.bytes += size
@@ -93,42 +95,27 @@ func (s *shard) makeRoomLocked() {
 	}
 }
 
-// commit makes a commit seen: show does that for Badger's readers.
-func (c *cache) commit(batches []*Batch, show func()) {
-	for i := range c.shards {
-		c.shards[i].mu.Lock()
-	}
-	show()
-	for _, b := range batches {
-		for _, op := range b.ops {
-			c.shard(b.key(op)).replaceLocked(b, op)
-		}
-	}
-	for i := range c.shards {
-		c.shards[i].commits++
-		c.shards[i].mu.Unlock()
-	}
-}
-
-// replaceLocked gives a key that is here its new value.
-func (s *shard) replaceLocked(b *Batch, op operation) {
-	key := b.key(op)
-	old, ok := s.values[string(key)]
+// replace gives the key of a write its new value, if it is here.
+func (c *cache) replace(w *write) {
+	s := &c.shards[maphash.String(c.seed, w.key)%uint64(len(c.shards))]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old, ok := s.values[w.key]
 	if !ok {
 		return
 	}
-	s.bytes -= entrySize(len(key), len(old))
-	var value []byte
-	if !op.deleted {
-		// The batch's memory is used again.
-		value = append([]byte{}, b.value(op)...)
-	}
-	if len(value) > maxCached {
-		delete(s.values, string(key))
+	s.bytes -= entrySize(len(w.key), len(old))
+	if len(w.value) > maxCached {
+		delete(s.values, w.key)
 		return
 	}
-	s.values[string(key)] = value
-	s.bytes += entrySize(len(key), len(value))
+	var value []byte
+	if !w.deleted {
+		// A copy: the write's memory is that of a whole commit.
+		value = append([]byte{}, w.value...)
+	}
+	s.values[w.key] = value
+	s.bytes += entrySize(len(w.key), len(value))
 	s.makeRoomLocked()
 }
 

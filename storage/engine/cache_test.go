@@ -9,9 +9,10 @@ import (
 )
 
 // Whoever has seen a commit, by Get or in a View, never again finds less by
-// either, whatever is read from the cache and what from Badger.
+// either, whatever is read from the deltas, from the cache and from Badger.
 func TestReadersNeverGoBack(t *testing.T) {
 	e := inMemory(t)
+	e.plan.delta = 40 * 16 * writeOverhead // a flush every few commits
 	// Room for a few values: they come and go.
 	e.cache.init(16 * 3 * (entryOverhead + 32))
 	key := func(i uint64) []byte { return fmt.Appendf(nil, "key%d", i) }
@@ -62,30 +63,34 @@ func TestReadersNeverGoBack(t *testing.T) {
 	wg.Wait()
 }
 
-// A value that was read before a commit and comes in after it would be found
-// for ever.
-func TestFillAfterCommit(t *testing.T) {
-	e := inMemory(t)
+// A value that was read before a delta was frozen and comes in after it would
+// be found for ever.
+func TestFillAfterFreeze(t *testing.T) {
+	e := onDisk(t)
 	commit(t, e, "a", "old")
-	s := e.cache.shard([]byte("a"))
-	_, commits, _ := s.find([]byte("a"))
+	checkpoint(t, e)
+	freezes := e.cache.freezes.Load()
 	stale, err := e.read([]byte("a"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	commit(t, e, "a", "new")
-	s.fill([]byte("a"), stale, commits)
+	checkpoint(t, e)
+	e.cache.fill([]byte("a"), stale, freezes)
 	if got, err := e.Get([]byte("a")); err != nil || string(got) != "new" {
 		t.Errorf("%q, %v", got, err)
 	}
 }
 
-func TestCacheFollowsCommits(t *testing.T) {
-	e := inMemory(t)
+func TestCacheFollowsFlushes(t *testing.T) {
+	e := onDisk(t)
 	commit(t, e, "a", "1", "b", "1")
 	get := func(key, want string) {
 		t.Helper()
-		for range 2 { // from Badger, then from the cache
+		for n := range 3 { // from the delta, from the cache or Badger, from the cache
+			if n == 1 {
+				checkpoint(t, e)
+			}
 			got, err := e.Get([]byte(key))
 			if want == "" && !errors.Is(err, ErrNotFound) || want != "" && (err != nil || string(got) != want) {
 				t.Errorf("%s: %q, %v, want %q", key, got, err, want)
@@ -112,13 +117,13 @@ func TestCacheFollowsCommits(t *testing.T) {
 	big := string(make([]byte, maxCached+1))
 	commit(t, e, "a", big)
 	get("a", big)
-	if _, _, ok := e.cache.shard([]byte("a")).find([]byte("a")); ok {
+	if _, ok := e.cache.find([]byte("a")); ok {
 		t.Error("a value that is too long is kept")
 	}
 }
 
 func TestCacheIsBounded(t *testing.T) {
-	e := inMemory(t)
+	e := onDisk(t)
 	const limit = 64 << 10
 	e.cache.init(limit)
 	for i := range 2000 {
@@ -128,6 +133,7 @@ func TestCacheIsBounded(t *testing.T) {
 		}
 		commit(t, e, key, fmt.Sprintf("%100d", i))
 	}
+	checkpoint(t, e) // gives the keys that are here their values
 	var bytes, counted int64
 	for i := range e.cache.shards {
 		s := &e.cache.shards[i]

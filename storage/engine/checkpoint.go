@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,7 +33,7 @@ const (
 // reserved begins the engine's own keys, which are above all others.
 const reserved = 0xff
 
-var witnessKey = []byte{reserved, 'c'}
+var witnessKey = string([]byte{reserved, 'c'})
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -44,29 +43,29 @@ func (e *Engine) Checkpoint() error {
 		return err
 	}
 	defer e.release()
+	reply := make(chan error, 1)
+	e.flusher.checkpoints <- reply // it runs for as long as somebody holds the engine
+	return <-reply
+}
+
+// checkpoint flushes, leaves a witness and syncs the active memtable's log
+// and every other one, for Badger's Sync leaves out those that wait to be
+// flushed. One that is gone meanwhile was flushed to a table, which Badger
+// synced before it removed the log.
+func (e *Engine) checkpoint() error {
 	if err := e.failure(); err != nil {
 		return err
+	}
+	if e.opts.InMemory {
+		return nil
 	}
 	if err := e.guardSpace(); err != nil {
 		return e.fail(err)
 	}
-	return e.checkpoint()
-}
-
-// checkpoint syncs the active memtable's log and every other one, for Badger's
-// Sync leaves out those that wait to be flushed. One that is gone meanwhile was
-// flushed to a table, which Badger synced before it removed the log.
-func (e *Engine) checkpoint() error {
-	e.checkpointMu.Lock()
-	defer e.checkpointMu.Unlock()
-	if e.opts.InMemory {
-		e.moveDiscard(e.visible.Load())
-		return nil
+	if err := e.flushAll(); err != nil {
+		return err
 	}
-	e.mu.Lock()
-	done := e.mu.durable == e.visible.Load()
-	e.mu.Unlock()
-	if done {
+	if e.durable == e.visible.Load() {
 		return nil
 	}
 	durable, err := e.leaveWitness()
@@ -79,27 +78,23 @@ func (e *Engine) checkpoint() error {
 	if err := e.writeCheckpoint(durable); err != nil {
 		return e.fail(&storage.Error{Op: "engine.Checkpoint", Message: "checkpoint cannot be recorded", Err: err})
 	}
-	e.mu.Lock()
-	e.mu.durable = durable
-	e.mu.Unlock()
+	e.durable = durable
 	e.moveDiscard(durable)
 	return nil
 }
 
-// leaveWitness makes the last commit that the checkpoint will cover.
+// leaveWitness makes the last commit to Badger that the checkpoint will cover.
 func (e *Engine) leaveWitness() (ts uint64, err error) {
-	e.commitMu.Lock()
-	defer e.commitMu.Unlock()
 	ts = e.next
-	txn := e.db.NewTransactionAt(math.MaxUint64, true)
-	defer txn.Discard()
-	if err = txn.Set(witnessKey, binary.BigEndian.AppendUint64(nil, ts)); err == nil {
-		err = txn.CommitAt(ts, nil)
+	out := writer{engine: e}
+	defer out.discard()
+	err = out.write(&write{key: witnessKey, value: binary.BigEndian.AppendUint64(nil, ts)})
+	if err == nil {
+		err = out.commit()
 	}
 	if err != nil {
 		return 0, e.fail(convert("engine.Checkpoint", err))
 	}
-	e.next++
 	e.visible.Store(ts)
 	return ts, nil
 }
@@ -111,7 +106,7 @@ func (e *Engine) checkWitness(durable uint64) error {
 	}
 	txn := e.db.NewTransactionAt(durable, false)
 	defer txn.Discard()
-	witness, err := get(txn, witnessKey)
+	witness, err := get(txn, []byte(witnessKey))
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
@@ -180,9 +175,6 @@ func (e *Engine) readCheckpoint() (uint64, error) {
 	return binary.BigEndian.Uint64(b[8:]), nil
 }
 
-// rollBackBytes is how much rollBack writes at a time.
-const rollBackBytes = 1 << 20
-
 // rollBack undoes every commit after durable, of which newest is the last: each
 // key that has a later version gets the value it had, in a commit of its own
 // time. A crash on the way leaves more versions to undo to the same values.
@@ -190,42 +182,39 @@ func (e *Engine) rollBack(durable, newest uint64) error {
 	if newest == durable {
 		return nil
 	}
+	if err := e.writeBack(durable, newest); err != nil {
+		return convert("engine.Open", err)
+	}
+	e.visible.Store(e.next - 1)
+	e.opts.Logger.Info("state taken back to the last checkpoint", "commits", newest-durable)
+	return e.checkpoint()
+}
+
+// writeBack writes what rollBack needs to.
+func (e *Engine) writeBack(durable, newest uint64) error {
 	now := e.db.NewTransactionAt(newest, false)
 	defer now.Discard()
 	then := e.db.NewTransactionAt(durable, false)
 	defer then.Discard()
 	it := now.NewIterator(badger.IteratorOptions{AllVersions: true, SinceTs: durable})
 	defer it.Close()
+	out := writer{engine: e}
+	defer out.discard()
 
-	var batch Batch
-	var last []byte
+	last := ""
 	for it.Rewind(); it.Valid(); it.Next() {
 		key := it.Item().Key()
-		if string(key) == string(last) || key[0] == reserved {
+		if string(key) == last || key[0] == reserved {
 			continue // another late version of it, or what the next checkpoint sets anyway
 		}
-		last = append(last[:0], key...)
+		last = string(key)
 		value, err := get(then, key)
-		switch {
-		case errors.Is(err, ErrNotFound):
-			batch.Delete(key)
-		case err != nil:
+		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
-		default:
-			batch.Put(key, value)
 		}
-		if batch.Bytes() >= rollBackBytes {
-			if err := e.Commit(&batch); err != nil {
-				return err
-			}
-			batch.Reset()
-		}
-	}
-	if batch.Len() > 0 {
-		if err := e.Commit(&batch); err != nil {
+		if err := out.write(&write{key: last, value: value, deleted: err != nil}); err != nil {
 			return err
 		}
 	}
-	e.opts.Logger.Info("state taken back to the last checkpoint", "commits", newest-durable)
-	return e.checkpoint()
+	return out.commit()
 }

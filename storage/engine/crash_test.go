@@ -170,6 +170,8 @@ func TestCrash(t *testing.T) {
 		}
 		defer func() { _ = e.Close() }()
 		now, durable := map[string]string{}, map[string]string{}
+		delta := int64(rapid.SampledFrom([]int{1, 200 << 10, 8 << 20}).Draw(t, "delta"))
+		e.plan.delta = delta
 		synced := memtableLogs(t, dir)
 		key := rapid.Custom(func(t *rapid.T) string { return fmt.Sprintf("k%02d", rapid.IntRange(0, 30).Draw(t, "k")) })
 		size := rapid.OneOf(rapid.IntRange(0, 100), rapid.IntRange(0, 100<<10))
@@ -177,6 +179,7 @@ func TestCrash(t *testing.T) {
 			if e, err = Open(Options{Dir: at}); err != nil {
 				t.Fatal(err)
 			}
+			e.plan.delta = delta
 			dir, synced = at, memtableLogs(t, at)
 			if diff := cmp.Diff(durable, contents(t, e)); diff != "" {
 				t.Fatalf("after a reopen (-want +got):\n%.2000s", diff)

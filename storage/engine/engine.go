@@ -4,33 +4,47 @@
 // It promises four things to package machine, and knows nothing of what the
 // keys mean.
 //
-//   - Commit is atomic and visible when it returns, whatever its size: a Batch
-//     that exceeds Badger's transactions is written as several of them, none of
-//     which is seen before all are there.
+//   - Commit is atomic and visible when it returns, whatever its size.
 //   - A View sees the same state for as long as it is open.
-//   - Commits are not synced. Checkpoint makes everything durable that was
+//   - Commits are not durable. Checkpoint makes everything durable that was
 //     committed before it was called.
 //   - Whatever ended the process, Open returns exactly the state of the last
-//     checkpoint. Later commits may have reached the disk wholly, in part, or
-//     with holes (after a power cut an older memtable's log can be shorter than
-//     a newer one's is complete), so Open takes all of them back. Every
-//     partition then resumes from its Raft log, which is kept for as long as a
-//     checkpoint does not cover it.
+//     checkpoint. Every partition then resumes from its Raft log, which is kept
+//     for as long as a checkpoint does not cover it.
 //
-// The last promise rests on versions. Each commit has a timestamp of a
-// node-wide counter, the file CHECKPOINT holds the timestamp up to which
-// everything is durable, and Badger may not discard what a reader at that
-// timestamp sees.
+// # How
 //
-// An error of the disk is fatal: it is reported once through Options.Fatal and
-// every later call returns it.
+// The state is what Badger holds at one timestamp, visible, and on top of it
+// deltas in memory: the newest write of each key that was committed since.
+//
+//	Commit ──► active delta ──freeze──► frozen delta ──flush──► Badger ──Checkpoint──► synced
+//
+// A commit costs no more than that its writes are copied into the active delta.
+// When that is full, or a checkpoint is asked for, it is frozen and another
+// takes its place. The flusher, the only goroutine that writes to Badger, writes
+// the frozen delta in the order of its keys, in transactions at growing
+// timestamps; then, in one step, visible moves to the last of them and the delta
+// goes. What is overwritten or deleted between two flushes never reaches Badger:
+// a partition's Meta, most outcomes and changes.
+//
+// Nothing is lost by this: what no checkpoint covers is taken back by Open in
+// any case. It may have reached the disk wholly, in part, or with holes (a
+// crash in the midst of a flush; after a power cut an older memtable's log can
+// be shorter than a newer one's is complete). The file CHECKPOINT holds the
+// timestamp up to which everything is durable, and Badger may not discard what a
+// reader at that timestamp sees.
+//
+// Memory is bounded: while a delta is flushed and the next one is full, Commit
+// waits. An open View keeps what it sees of the deltas.
+//
+// An error of the disk is fatal, in a flush as elsewhere: it is reported once
+// through Options.Fatal, and every later call that writes returns it.
 package engine
 
 import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"sync"
 	"sync/atomic"
 
@@ -65,27 +79,37 @@ type Engine struct {
 	// plan is what the memory budget and the machine came to.
 	plan plan
 
-	// commitMu makes commits one after the other, so that timestamps reach
-	// Badger in order and visible never runs ahead of a commit. It guards next
-	// and the fields of the space guard.
-	commitMu sync.Mutex
-	next     uint64
-	unsure   int64 // bytes committed since the free space was last looked at
+	mu struct {
+		sync.RWMutex
+		active *delta
+		frozen *delta // nil while nothing is to be flushed
+	}
+	// room is where Commit waits for the frozen delta to go. Its lock is mu.
+	room *sync.Cond
+	// visible is the timestamp at which Badger is read. It moves under mu,
+	// together with the frozen delta that goes.
+	visible atomic.Uint64
 
 	// cache holds what was read of late.
 	cache cache
-	// visible is the timestamp of the newest whole commit.
-	visible atomic.Uint64
+	// unsure is how many bytes were committed since the free space was last
+	// looked at.
+	unsure atomic.Int64
+
+	// views is the timestamps of open views, and is locked before mu.
+	views struct {
+		sync.Mutex
+		open map[uint64]int
+	}
 	// discarded is the timestamp up to which Badger may drop versions that a
 	// newer one, also up to it, has replaced.
 	discarded atomic.Uint64
 
-	mu struct {
-		sync.Mutex
-		durable uint64         // timestamp of the last checkpoint
-		views   map[uint64]int // timestamps of open views
-	}
-	checkpointMu sync.Mutex
+	// flusher, next and durable belong to the flusher's goroutine: the
+	// timestamp of the next transaction, and that of the last checkpoint.
+	flusher flusher
+	next    uint64
+	durable uint64
 
 	failed  atomic.Pointer[error]
 	refs    atomic.Int64
@@ -100,7 +124,9 @@ func Open(opts Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{opts: opts, plan: opts.plan(), idle: make(chan struct{}, 1)}
-	e.mu.views = make(map[uint64]int)
+	e.mu.active = newDelta()
+	e.room = sync.NewCond(&e.mu)
+	e.views.open = make(map[uint64]int)
 	e.cache.init(e.plan.cache)
 	if err := e.guardSpace(); err != nil {
 		return nil, err
@@ -116,7 +142,7 @@ func Open(opts Options) (*Engine, error) {
 	// deletions, their timestamps with them.
 	newest := max(e.db.MaxVersion(), durable)
 	e.next = newest + 1
-	e.mu.durable = durable
+	e.durable = durable
 	e.visible.Store(newest)
 	if err = e.checkWitness(durable); err == nil {
 		err = e.rollBack(durable, newest)
@@ -124,6 +150,7 @@ func Open(opts Options) (*Engine, error) {
 	if err != nil {
 		return nil, errors.Join(err, e.db.Close())
 	}
+	e.startFlusher()
 	return e, nil
 }
 
@@ -135,90 +162,63 @@ func (e *Engine) Close() error {
 	for e.refs.Load() > 0 {
 		<-e.idle
 	}
-	var err error
-	if e.failed.Load() == nil {
-		err = e.checkpoint()
-	}
-	return errors.Join(err, convert("engine.Close", e.db.Close()))
+	close(e.flusher.stop)
+	<-e.flusher.done
+	return errors.Join(e.flusher.err, convert("engine.Close", e.db.Close()))
 }
 
 // Commit writes batches as one: all of them or nothing, visible when Commit
-// returns, not synced. Batches of several owners cost one commit.
+// returns, not durable. Batches of several owners cost one commit.
 func (e *Engine) Commit(batches ...*Batch) error {
 	if err := e.acquire(); err != nil {
 		return err
 	}
 	defer e.release()
-	e.commitMu.Lock()
-	defer e.commitMu.Unlock()
-	if err := e.failure(); err != nil {
-		return err
-	}
-	var bytes int64
 	for _, b := range batches {
 		if b.err != nil {
 			return b.err
 		}
-		bytes += int64(b.Bytes())
 	}
-	if e.unsure += bytes; e.unsure >= e.plan.reserve/8 {
-		e.unsure = 0
+	if err := e.failure(); err != nil {
+		return err
+	}
+	writes, bytes := copyWrites(batches)
+	if e.unsure.Add(bytes) >= e.plan.reserve/8 {
+		e.unsure.Store(0)
 		if err := e.guardSpace(); err != nil {
 			return e.fail(err)
 		}
 	}
-	if bytes == 0 {
+	if len(writes) == 0 {
 		return nil
 	}
-	if err := e.writeLocked(batches); err != nil {
-		return e.fail(convert("engine.Commit", err))
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.makeRoomLocked(); err != nil {
+		return err
 	}
-	last := e.next - 1
-	e.cache.commit(batches, func() { e.visible.Store(last) })
-	if e.opts.InMemory && last%256 == 0 {
-		e.moveDiscard(last)
+	e.mu.active.apply(writes, bytes)
+	if e.mu.active.bytes >= e.plan.delta && e.mu.frozen == nil {
+		e.freezeFullLocked()
 	}
 	return nil
 }
 
-// writeLocked writes batches in as few transactions as Badger allows, each at
-// a timestamp of its own. A reader at a timestamp before the first sees none of
-// them; a crash in between leaves what Open takes back.
-func (e *Engine) writeLocked(batches []*Batch) error {
-	txn := e.db.NewTransactionAt(math.MaxUint64, true)
-	defer func() { txn.Discard() }()
-	flush := func() error {
-		err := txn.CommitAt(e.next, nil)
-		e.next++
-		return err
-	}
-	for _, b := range batches {
-		entries := make([]badger.Entry, len(b.ops))
-		for i, op := range b.ops {
-			entries[i].Key = b.key(op)
-			if !op.deleted {
-				entries[i].Value = b.value(op)
-			}
-			err := set(txn, &entries[i], op.deleted)
-			if errors.Is(err, badger.ErrTxnTooBig) {
-				if err = flush(); err == nil {
-					txn = e.db.NewTransactionAt(math.MaxUint64, true)
-					err = set(txn, &entries[i], op.deleted)
-				}
-			}
-			if err != nil {
-				return err
-			}
+// makeRoomLocked makes sure that the active delta is not full, which may mean
+// to wait for a flush. Commits of any size then fit: one alone may exceed the
+// limit.
+func (e *Engine) makeRoomLocked() error {
+	for e.mu.active.bytes >= e.plan.delta {
+		if err := e.failure(); err != nil {
+			return err
 		}
+		if e.mu.frozen == nil {
+			e.freezeFullLocked()
+			return nil
+		}
+		e.room.Wait()
 	}
-	return flush()
-}
-
-func set(txn *badger.Txn, entry *badger.Entry, deleted bool) error {
-	if deleted {
-		return txn.Delete(entry.Key)
-	}
-	return txn.SetEntry(entry)
+	return nil
 }
 
 // Get returns the value that the newest commit left at key, or ErrNotFound. The
@@ -228,14 +228,25 @@ func (e *Engine) Get(key []byte) ([]byte, error) {
 		return nil, err
 	}
 	defer e.release()
-	shard := e.cache.shard(key)
-	value, commits, ok := shard.find(key)
+	e.mu.RLock()
+	w := e.mu.active.find(key)
+	if w == nil {
+		w = e.mu.frozen.find(key)
+	}
+	freezes := e.cache.freezes.Load()
+	e.mu.RUnlock()
+	if w != nil {
+		return w.result()
+	}
+	// What Badger, and with it the cache, comes to hold of the key from here on
+	// is newer than what was just looked at.
+	value, ok := e.cache.find(key)
 	if !ok {
 		var err error
 		if value, err = e.read(key); err != nil && !errors.Is(err, ErrNotFound) {
 			return nil, err
 		}
-		shard.fill(key, value, commits)
+		e.cache.fill(key, value, freezes)
 	}
 	if value == nil {
 		return nil, ErrNotFound
@@ -243,8 +254,7 @@ func (e *Engine) Get(key []byte) ([]byte, error) {
 	return value, nil
 }
 
-// read returns a copy of the value that the newest commit left at key, which
-// is not nil.
+// read returns a copy of the value that Badger has of key, which is not nil.
 func (e *Engine) read(key []byte) ([]byte, error) {
 	for {
 		ts := e.visible.Load()
@@ -266,15 +276,20 @@ func get(txn *badger.Txn, key []byte) ([]byte, error) {
 	if err != nil {
 		return nil, convert("engine.Get", err)
 	}
-	var value []byte
-	err = item.Value(func(v []byte) error {
-		value = v
+	return itemValue("engine.Get", item)
+}
+
+// itemValue is the value of an item, for as long as that is valid. It is not
+// nil.
+func itemValue(op string, item *badger.Item) ([]byte, error) {
+	value := []byte{}
+	err := item.Value(func(v []byte) error {
+		if v != nil {
+			value = v
+		}
 		return nil
 	})
-	if value == nil {
-		value = []byte{}
-	}
-	return value, convert("engine.Get", err)
+	return value, convert(op, err)
 }
 
 // acquire keeps the store open until release.
@@ -299,6 +314,9 @@ func (e *Engine) release() {
 // fail records the first fatal error, reports it and returns it.
 func (e *Engine) fail(err error) error {
 	if e.failed.CompareAndSwap(nil, &err) {
+		e.mu.Lock() // whoever waits has not seen the error, or waits by now
+		e.room.Broadcast()
+		e.mu.Unlock()
 		e.opts.Fatal(err)
 		return err
 	}
@@ -315,9 +333,9 @@ func (e *Engine) failure() error {
 // moveDiscard lets Badger drop versions up to ts that newer ones have replaced,
 // as far as no open view needs them.
 func (e *Engine) moveDiscard(ts uint64) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for view := range e.mu.views {
+	e.views.Lock()
+	defer e.views.Unlock()
+	for view := range e.views.open {
 		ts = min(ts, view)
 	}
 	if ts > e.discarded.Load() {

@@ -75,6 +75,8 @@ func (o *Options) ensureDefaults() error {
 // plan is what Options come to.
 type plan struct {
 	badger badger.Options
+	// delta is how many bytes a delta holds before it is frozen.
+	delta int64
 	// cache is how many bytes of values that were read are kept.
 	cache int64
 	// reserve is how many bytes must be left on the disk: Badger writes through
@@ -83,17 +85,18 @@ type plan struct {
 	reserve int64
 }
 
-// plan scales the store to the budget. An eighth of it goes to the cache of
-// values, an eighth to blocks, an eighth to indexes and filters, the rest to
-// memtables, of which Badger keeps NumMemtables and one more, each 1.3 times its
-// nominal size.
+// plan scales the store to the budget. An eighth of it goes to each of the two
+// deltas, to the cache of values, to blocks, and to indexes and filters, the rest
+// to memtables, of which Badger keeps NumMemtables and one more, each 1.3 times
+// its nominal size. Two are enough: only flushes write, and what waits for one
+// waits in the deltas.
 func (o *Options) plan() plan {
 	b := o.MemoryBudget
-	memtable := clamp(b/4, 16<<20, 128<<20)
-	memtables := 2
+	memtable := clamp(b/10, 16<<20, 128<<20)
+	const memtables = 2
 	compactors := 2
 	if b >= 1<<30 {
-		memtables, compactors = 3, max(4, runtime.NumCPU()/2)
+		compactors = max(4, runtime.NumCPU()/2)
 	}
 	bo := badger.DefaultOptions(o.Dir).
 		WithInMemory(o.InMemory).
@@ -117,7 +120,7 @@ func (o *Options) plan() plan {
 		WithChecksumVerificationMode(options.OnBlockRead).
 		WithCompactL0OnClose(false).
 		WithMetricsEnabled(true)
-	return plan{badger: bo, cache: b / 8, reserve: 2 * int64(memtables+1) * memtable}
+	return plan{badger: bo, delta: b / 8, cache: b / 8, reserve: 2 * int64(memtables+1) * memtable}
 }
 
 func clamp(x, lo, hi int64) int64 { return max(lo, min(x, hi)) }

@@ -12,8 +12,8 @@ import (
 )
 
 // commitBytes is when Apply commits before it goes on with the next entry. It
-// bounds what is held in memory to this and one entry's writes. A bigger one
-// than Badger's transactions would only be split by the engine.
+// bounds what is held in memory, here and by the engine beyond its budget, to
+// this and one entry's writes.
 const commitBytes = 1 << 20
 
 // Apply applies entries in order and returns the result of each command of each
