@@ -85,19 +85,38 @@ func (t *refTable) fill() {
 
 func (t *refTable) key(sk int) string { return sortKeys[t.kind].values[sk] }
 
-// query draws a Query and walks through its pages.
+// query draws a Query, of either kind of key condition, and walks through its
+// pages.
 func (t *refTable) query() {
-	condition, values, inside := t.sortCondition()
-	members := map[string]any{
-		"TableName":                 t.name,
-		"KeyConditionExpression":    "pk = :pk" + condition,
-		"ExpressionAttributeValues": values,
-	}
-	values[":pk"] = map[string]string{"S": "p"}
+	operator := rapid.SampledFrom(t.operators()).Draw(t.T, "operator")
+	low := rapid.IntRange(0, len(sortKeys[t.kind].values)-1).Draw(t.T, "low")
+	high := rapid.IntRange(low, len(sortKeys[t.kind].values)-1).Draw(t.T, "high")
 	var rows []refRow
 	for _, r := range t.rows {
-		if r.pk == "p" && inside(r.sk) {
+		if r.pk == "p" && t.holds(operator, r.sk, low, high) {
 			rows = append(rows, r)
+		}
+	}
+	pk, least, most := map[string]string{"S": "p"}, map[string]string{t.kind: t.key(low)}, map[string]string{t.kind: t.key(high)}
+	members, values := map[string]any{"TableName": t.name}, map[string]any{}
+	if rapid.Bool().Draw(t.T, "legacy") {
+		conditions := map[string]any{"pk": map[string]any{"ComparisonOperator": "EQ", "AttributeValueList": []any{pk}}}
+		list := []any{least}
+		if operator == "BETWEEN" {
+			list = append(list, most)
+		}
+		if operator != "" {
+			conditions["sk"] = map[string]any{"ComparisonOperator": operator, "AttributeValueList": list}
+		}
+		members["KeyConditions"] = conditions
+	} else {
+		members["KeyConditionExpression"] = "pk = :pk" + sortConditions[operator]
+		values[":pk"] = pk
+		if operator != "" {
+			values[":low"] = least
+		}
+		if operator == "BETWEEN" {
+			values[":high"] = most
 		}
 	}
 	if rapid.Bool().Draw(t.T, "backwards") {
@@ -107,31 +126,37 @@ func (t *refTable) query() {
 	t.walk("Query", members, values, rows)
 }
 
-// sortCondition draws what a key condition says of the sort key: its text, its
-// values, and whether it holds of a sort key.
-func (t *refTable) sortCondition() (string, map[string]any, func(sk int) bool) {
-	n := len(sortKeys[t.kind].values)
-	low := rapid.IntRange(0, n-1).Draw(t.T, "low")
-	high := rapid.IntRange(low, n-1).Draw(t.T, "high")
-	values := map[string]any{":low": map[string]string{t.kind: t.key(low)}}
-	operators := []string{"", "=", "<", "<=", ">", ">=", "BETWEEN"}
-	raw := sortKeys[t.kind].raw
-	if raw != nil {
-		operators = append(operators, "begins_with")
-	}
-	switch op := rapid.SampledFrom(operators).Draw(t.T, "operator"); op {
-	case "":
-		return "", map[string]any{}, func(int) bool { return true }
+// sortConditions are the operators of the legacy parameter as expressions.
+var sortConditions = map[string]string{
+	"": "", "EQ": " AND sk = :low", "LT": " AND sk < :low", "LE": " AND sk <= :low", "GT": " AND sk > :low",
+	"GE": " AND :low <= sk", "BETWEEN": " AND sk BETWEEN :low AND :high", "BEGINS_WITH": " AND begins_with(sk, :low)",
+}
+
+// operators are those that the sort key's type allows.
+func (t *refTable) operators() []string {
+	operators := slices.Sorted(maps.Keys(sortConditions))
+	return slices.DeleteFunc(operators, func(op string) bool { return op == "BEGINS_WITH" && t.kind == "N" })
+}
+
+func (t *refTable) holds(operator string, sk, low, high int) bool {
+	switch operator {
+	case "EQ":
+		return sk == low
+	case "LT":
+		return sk < low
+	case "LE":
+		return sk <= low
+	case "GT":
+		return sk > low
+	case "GE":
+		return sk >= low
 	case "BETWEEN":
-		values[":high"] = map[string]string{t.kind: t.key(high)}
-		return " AND sk BETWEEN :low AND :high", values, func(sk int) bool { return low <= sk && sk <= high }
-	case "begins_with":
-		return " AND begins_with(sk, :low)", values, func(sk int) bool { return strings.HasPrefix(raw[sk], raw[low]) }
-	default:
-		return " AND sk " + op + " :low", values, func(sk int) bool {
-			return sk < low && op[0] == '<' || sk > low && op[0] == '>' || sk == low && strings.HasSuffix(op, "=")
-		}
+		return low <= sk && sk <= high
+	case "BEGINS_WITH":
+		raw := sortKeys[t.kind].raw
+		return strings.HasPrefix(raw[sk], raw[low])
 	}
+	return true
 }
 
 // scan draws a Scan, perhaps in segments, and walks through its pages. What
