@@ -270,8 +270,6 @@ func (h *Handler) refuseBody(w http.ResponseWriter, r *http.Request, seen *Obser
 	seen.Status = http.StatusRequestEntityTooLarge
 	w.Header().Set("Connection", "close")
 	w.WriteHeader(seen.Status)
-	// DynamoDB's answer is empty, and in chunks.
-	_ = http.NewResponseController(w).Flush()
 }
 
 const contentTypeJSON10 = "application/x-amz-json-1.0"
