@@ -16,10 +16,11 @@ const (
 	// readBuffer holds the head of a request and most bodies whole, so that one
 	// system call reads them. A head that does not fit is not plain.
 	readBuffer = 8 << 10
-	// gatherLimit is up to where an answer is copied together.
-	gatherLimit = 16 << 10
-	// maxKept bounds the buffers that a connection keeps.
-	maxKept = 64 << 10
+	// gatherLimit is up to where the parts of an answer are copied together. More
+	// is sent from where it is.
+	gatherLimit = 8 << 10
+	// maxKept bounds each buffer that an idle connection keeps.
+	maxKept = 16 << 10
 	// patience is how long a new connection may be silent once the server shuts
 	// down. It is net/http's number.
 	patience = 5 * time.Second
@@ -49,8 +50,8 @@ type conn struct {
 
 	header   http.Header // of the answer
 	names    []string    // of header, sorted
-	out      []byte      // what is sent next: the head of an answer
-	gathered []byte      // and its body, as far as it has been written
+	out      []byte      // what is sent next: the head of an answer,
+	gathered []byte      // and its body as far as it has been written
 	date     dateText
 }
 
@@ -191,12 +192,10 @@ var errFull = errors.New("the buffer is full")
 
 // fill reads what has come, at least one byte.
 func (c *conn) fill() error {
-	switch {
-	case c.begin == c.end:
-		c.begin, c.end = 0, 0
-	case c.end == len(c.buf) && c.begin > 0:
-		c.begin, c.end = 0, copy(c.buf[:], c.buf[c.begin:])
-	case c.end == len(c.buf):
+	if c.begin > 0 {
+		c.begin, c.end = 0, copy(c.buf[:], c.buf[c.begin:c.end])
+	}
+	if c.end == len(c.buf) {
 		return errFull
 	}
 	for range 100 {
@@ -216,7 +215,6 @@ func (c *conn) fill() error {
 // may be another.
 func (c *conn) exchange() bool {
 	ctx, cancel := context.WithCancel(c.ctx)
-	defer cancel()
 	x := &exchange{url: url.URL{Path: "/"}}
 	x.response = response{c: c, body: &x.body, length: -1}
 	r := c.template.WithContext(ctx)
@@ -228,12 +226,9 @@ func (c *conn) exchange() bool {
 		r.Body = http.NoBody
 	}
 	clear(c.header)
-	c.out, c.gathered = c.out[:0], c.gathered[:0]
-	if !c.handle(&x.response, r) {
-		return false
-	}
+	returned := c.handle(&x.response, r)
 	cancel()
-	return x.response.finish()
+	return returned && x.response.finish()
 }
 
 // exchange is what a request and its answer are made of, in one piece of
@@ -251,7 +246,6 @@ func (c *conn) handle(w *response, r *http.Request) (returned bool) {
 		if returned {
 			return
 		}
-		_ = w.body.Close()
 		if cause := recover(); cause != nil && cause != http.ErrAbortHandler {
 			c.server.logf("http: panic serving %v: %v\n%s", r.RemoteAddr, cause, debug.Stack())
 		}
@@ -270,18 +264,16 @@ func (c *conn) readBody(p []byte) (int, error) {
 	return c.rwc.Read(p)
 }
 
-// write sends what is gathered and then p.
-func (c *conn) write(p []byte) error {
-	parts := net.Buffers{c.out, c.gathered, p}
+// write sends what is gathered and then p, with one system call.
+func (c *conn) write(p []byte) (err error) {
 	if len(c.gathered) <= gatherLimit {
 		c.out = append(c.out, c.gathered...)
-		parts = append(parts[:1], p)
-		parts[0] = c.out
+		c.gathered = c.gathered[:0]
 	}
-	var err error
-	if len(parts) == 2 && len(p) == 0 {
+	if len(c.gathered)+len(p) == 0 {
 		_, err = c.rwc.Write(c.out)
 	} else {
+		parts := net.Buffers{c.out, c.gathered, p}
 		_, err = parts.WriteTo(c.rwc)
 	}
 	c.out, c.gathered = emptied(c.out), emptied(c.gathered)

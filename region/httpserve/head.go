@@ -110,7 +110,7 @@ func (h *heads) read(i int, line []byte) bool {
 		h.fields = append(h.fields, field{})
 	}
 	f := &h.fields[i]
-	if raw := line[:colon]; string(raw) != f.raw || f.name == "" {
+	if raw := line[:colon]; string(raw) != f.raw {
 		if !isToken(raw) {
 			return false
 		}

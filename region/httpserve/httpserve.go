@@ -64,9 +64,11 @@ type Server struct {
 	}
 }
 
-// New makes a Server with the handler, the limits and the log of a net/http
+// New makes a Server with the handler, the times and the log of a net/http
 // server. That server belongs to it from then on, and must not have been used.
-// Its hooks (BaseContext, ConnContext, ConnState) must be nil.
+// It must have a handler, and no hooks (BaseContext, ConnContext, ConnState).
+// Times are kept to the second: a client may get one more. MaxHeaderBytes is
+// net/http's; heads up to 8 KiB are read whatever it says.
 func New(settings *http.Server) *Server {
 	s := &Server{fallback: settings, lent: newLender()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -101,16 +103,19 @@ func (s *Server) Serve(l net.Listener) error {
 			continue
 		}
 		// Running out of file descriptors passes.
-		if t, ok := errors.AsType[interface {
-			error
-			Temporary() bool
-		}](err); !ok || !t.Temporary() {
+		if t, ok := errors.AsType[temporary](err); !ok || !t.Temporary() {
 			return err
 		}
 		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 		s.logf("http: Accept error: %v; retrying in %v", err, pause)
 		s.sleep(pause)
 	}
+}
+
+// temporary is an error of a listener that may pass.
+type temporary interface {
+	error
+	Temporary() bool
 }
 
 // listen counts the caller, who serves l, unless the server is closing, and
@@ -128,9 +133,11 @@ func (s *Server) listen(l net.Listener) bool {
 		s.lent.crowd.enter()
 		go func() {
 			defer s.lent.crowd.leave()
-			// It ends when the server is shut down, and has no other error: its
-			// listener is ours.
-			_ = s.fallback.Serve(s.lent)
+			pprof.Do(s.ctx, pprof.Labels("roundtable", "lent http connection"), func(context.Context) {
+				// It ends when the server is shut down, and has no other error: its
+				// listener is ours.
+				_ = s.fallback.Serve(s.lent)
+			})
 		}()
 	}
 	return true

@@ -50,12 +50,16 @@ func (b *syncBuffer) String() string {
 
 func newWorld(t *testing.T, h http.HandlerFunc) *world {
 	t.Helper()
+	return newWorldWith(t, settings(h))
+}
+
+func newWorldWith(t *testing.T, options *http.Server) *world {
+	t.Helper()
 	w := &world{t: t, network: simnet.New(1), served: make(chan error, 1)}
 	l, err := w.network.Listen("server:1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := settings(h)
 	options.ErrorLog = log.New(&w.log, "", 0)
 	w.server = httpserve.New(options)
 	go func() { w.served <- w.server.Serve(l) }()
@@ -140,7 +144,9 @@ func TestWhoServes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, who)
 		defer w.close()
+		other := "POST / HTTP/1.1\r\nContent-Length: 0\r\nX-A: b\r\nhost: c\r\n\r\n"
 		for _, exchanges := range [][][2]string{
+			{{sdk, "httpserve"}, {other, "httpserve"}, {sdk, "httpserve"}, {other, "httpserve"}},
 			{{sdk, "httpserve"}, {sdk, "httpserve"}, {post("a", "X-A: b"), "httpserve"}},
 			{{"POST / HTTP/1.1\r\nhost: a\r\nconnection: keep-alive\r\ncontent-length: 0\r\n\r\n", "httpserve"}},
 			{{sdk, "httpserve"}, {"\r\n" + sdk, "httpserve"}},
@@ -154,6 +160,13 @@ func TestWhoServes(t *testing.T) {
 				if _, got := c.answer(t); got != x[1] {
 					t.Errorf("%d: %q was served by %s", i, x[0], got)
 				}
+			}
+		}
+		c := w.dial()
+		c.send(t, strings.Repeat(sdk, 50)) // some lie across the end of a buffer
+		for i := range 50 {
+			if _, got := c.answer(t); got != "httpserve" {
+				t.Errorf("%d of many: was served by %s", i, got)
 			}
 		}
 	})
@@ -183,7 +196,10 @@ func TestTimes(t *testing.T) {
 		"idle": func(t *testing.T, _ *world, c peer) {
 			for range 3 {
 				c.send(t, sdk)
-				c.answer(t)
+				r, _ := c.answer(t)
+				if got, want := r.Header.Get("Date"), time.Now().UTC().Format(http.TimeFormat); got != want {
+					t.Errorf("answered at %s, not %s", got, want)
+				}
 				time.Sleep(4 * time.Minute)
 			}
 			c.ended(t, time.Minute, time.Minute+most)
@@ -243,6 +259,27 @@ func TestAnswerNobodyReads(t *testing.T) {
 		if took := time.Since(start); !errors.Is(err, os.ErrDeadlineExceeded) || took < 2*time.Minute || took > 2*time.Minute+time.Second {
 			t.Errorf("%v after %v", err, took)
 		}
+		if n, err := io.Copy(io.Discard, c); err != nil || n >= 16<<20 || time.Since(start) > 3*time.Minute {
+			t.Errorf("ended after %v with %d bytes, %v", time.Since(start), n, err)
+		}
+	})
+}
+
+// TestNoTimes: without limits there are none, and none is left to net/http.
+func TestNoTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorldWith(t, &http.Server{Handler: http.HandlerFunc(who), IdleTimeout: time.Minute})
+		defer w.close()
+		c := w.dial()
+		for _, request := range []string{sdk, sdk, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"} {
+			c.send(t, request[:10])
+			time.Sleep(time.Hour)
+			c.send(t, request[10:len(request)-1])
+			time.Sleep(time.Hour)
+			c.send(t, request[len(request)-1:])
+			c.answer(t)
+		}
+		c.ended(t, time.Minute, time.Minute)
 	})
 }
 

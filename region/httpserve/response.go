@@ -29,7 +29,6 @@ type response struct {
 	sent  bool  // the head and maybe more
 	err   error // of sending
 	close bool  // the connection, after this answer
-	far   bool  // too much of the request's body is unread
 	over  bool  // the handler has returned
 }
 
@@ -197,7 +196,7 @@ func (w *response) settle() {
 	switch {
 	case w.close:
 	case w.body.unread() >= maxDrained:
-		w.close, w.far = true, true
+		w.close = true
 	default:
 		w.close = w.body.drain() != nil
 	}
@@ -219,15 +218,22 @@ func (w *response) finishHead(now time.Time, p []byte) {
 			c.out = strconv.AppendInt(c.out, int64(len(c.gathered)), 10)
 			c.out = append(c.out, "\r\n"...)
 		}
-		const sniffed = 512
-		if sample := append(c.gathered, p[:min(len(p), sniffed)]...); len(sample) > 0 && !w.typed && !w.encoded {
-			c.out = appendField(c.out, "Content-Type", http.DetectContentType(sample))
+		if !w.typed && !w.encoded {
+			c.sniff(p)
 		}
 	}
 	if w.close && !w.wantsClose {
 		c.out = append(c.out, "Connection: close\r\n"...)
 	}
 	c.out = append(c.out, "\r\n"...)
+}
+
+// sniff says of what type a body is that begins with what is gathered and p.
+func (c *conn) sniff(p []byte) {
+	const looksAt = 512
+	if sample := append(c.gathered, p[:min(len(p), looksAt)]...); len(sample) > 0 {
+		c.out = appendField(c.out, "Content-Type", http.DetectContentType(sample))
+	}
 }
 
 // finish sends the answer of a handler that has returned, and reports whether
@@ -237,7 +243,7 @@ func (w *response) finish() bool {
 		w.begin(http.StatusOK)
 	}
 	w.send(nil)
-	if w.far || w.body.unread() > maxDrained {
+	if w.body.unread() >= maxDrained {
 		w.c.linger()
 		return false
 	}
@@ -245,7 +251,7 @@ func (w *response) finish() bool {
 		return false
 	}
 	short := w.length >= 0 && allowsBody(w.status) && w.written != w.length
-	return !short && !w.c.server.closing.Load()
+	return !short
 }
 
 // dateText is the time of the last answer, as a Date field has it.

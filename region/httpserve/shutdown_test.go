@@ -110,8 +110,11 @@ func TestShutdownOfAnUnusual(t *testing.T) {
 func TestShutdownThatIsCutShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		left := make(chan struct{}, 2)
-		w := newWorld(t, func(http.ResponseWriter, *http.Request) {
+		w := newWorld(t, func(_ http.ResponseWriter, r *http.Request) {
 			time.Sleep(time.Minute)
+			if r.Method == http.MethodGet {
+				time.Sleep(time.Minute)
+			}
 			left <- struct{}{}
 		})
 		for _, request := range []string{sdk, get} {
