@@ -63,6 +63,10 @@ type Options struct {
 	// transferred only to a peer that has everything. Without it there is no
 	// transfer of leadership.
 	Progress func(context.Context, cluster.PeerID) (lastIndex uint64, err error)
+	// Announce sends a request of this leader's to another peer, and lets nobody
+	// wait for the answer. It is how followers learn soon of the last commit
+	// before a pause; without it they do after Tuning.CommitTimeout.
+	Announce func(to cluster.PeerID, args *raft.AppendEntriesRequest)
 	// OnLeader is told when this peer begins to lead in a term, and when it no
 	// longer does. Calls come one at a time; they must not block, nor Close the
 	// group.

@@ -71,6 +71,7 @@ type proposer struct {
 	batch   []proposal
 	cmds    [][]byte
 	company company
+	news    news
 }
 
 // propose runs the proposer until the group stops.
@@ -91,6 +92,8 @@ func (g *Group) propose() {
 		}
 		select {
 		case <-g.wake:
+		case <-p.news.due():
+			p.announce()
 		case <-g.stopping:
 			return
 		}
@@ -125,6 +128,7 @@ func (p *proposer) retire() {
 		p.opts.OnLeader(false, term)
 	}
 	p.term = 0
+	p.news.forget()
 }
 
 func (p *proposer) setLeadership(term uint64, ready bool) {
@@ -193,6 +197,7 @@ func (p *proposer) commit(batch []proposal) ([]command.Result, error) {
 	if err := future.Error(); err != nil {
 		return nil, p.explain(err)
 	}
+	p.news.add(future.Index())
 	switch answer := future.Response().(type) {
 	case []command.Result:
 		if len(answer) == len(batch) {

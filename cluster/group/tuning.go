@@ -22,9 +22,9 @@ type Tuning struct {
 	// LeaderLease is how long a leader goes on without contact to a quorum. The
 	// default is two thirds of HeartbeatTimeout.
 	LeaderLease time.Duration
-	// CommitTimeout is how long an idle follower may lag behind the commit
-	// index, and how long a deposed leader may not know. The default is a tenth
-	// of HeartbeatTimeout.
+	// CommitTimeout is how long, once or twice over, an idle follower may lag
+	// behind the commit index if it misses Announce, and a deposed leader may
+	// not know. The default is two fifths of HeartbeatTimeout.
 	CommitTimeout time.Duration
 
 	// SnapshotInterval is how often the log is looked at, to cut it. The default
@@ -51,7 +51,7 @@ type Tuning struct {
 func (t *Tuning) ensureDefaults() {
 	setDefault(&t.HeartbeatTimeout, 1500*time.Millisecond)
 	setDefault(&t.LeaderLease, t.HeartbeatTimeout*2/3)
-	setDefault(&t.CommitTimeout, t.HeartbeatTimeout/10)
+	setDefault(&t.CommitTimeout, t.HeartbeatTimeout*2/5)
 	setDefault(&t.SnapshotInterval, 30*time.Second)
 	setDefault(&t.SnapshotThreshold, 2048)
 	setDefault(&t.TrailingLogs, 8192)

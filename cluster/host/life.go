@@ -172,6 +172,7 @@ func (h *Host) start(p prepared) error {
 		Machine: p.partition, Log: p.log, Transport: facade,
 		Checkpoint: h.checkpoints.next,
 		Progress:   h.progressOf(p.id),
+		Announce:   facade.Announce,
 		OnLeader: func(leading bool, term uint64) {
 			if !leading {
 				h.reads.lost(p.id)

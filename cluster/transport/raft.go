@@ -210,6 +210,17 @@ func (g *GroupTransport) AppendEntries(_ raft.ServerID, target raft.ServerAddres
 	return nil
 }
 
+// Announce sends a request without entries, and lets nobody wait for the
+// answer.
+func (g *GroupTransport) Announce(to cluster.PeerID, args *raft.AppendEntriesRequest) {
+	part := wire.SplitAppend(make([]wire.Part, 0, 1), args, maxAppend)[0]
+	g.t.call(to.Node, DataLane(g.group), g.appendTimeout(), &call{
+		method: RaftAppend, group: g.group, patient: true,
+		body: wire.EncodeAppend(g.head(to, args.RPCHeader), args.Term, part),
+		done: func([]byte, error) {},
+	})
+}
+
 // RequestVote implements raft.Transport.
 func (g *GroupTransport) RequestVote(_ raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
 	peer, err := cluster.ParsePeerID(string(target))
