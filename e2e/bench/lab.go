@@ -43,7 +43,7 @@ func newLab(s settings) (*lab, error) {
 		rounds: 5, warmUp: time.Second, duration: 3 * time.Second, keys: 10_000,
 	}
 	if s.quick {
-		l.rounds, l.warmUp, l.duration, l.keys = 3, 300*time.Millisecond, time.Second, 2_000
+		l.rounds, l.warmUp, l.duration, l.keys = 3, 200*time.Millisecond, 800*time.Millisecond, 2_000
 	}
 	if s.rounds > 0 {
 		l.rounds = s.rounds

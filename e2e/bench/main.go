@@ -83,7 +83,7 @@ func run(ctx context.Context, arguments []string) error {
 	f.StringVar(&s.dir, "dir", ".roundtable/bench", "where servers keep their data; on the disk that is to be measured")
 	f.StringVar(&s.json, "json", ".roundtable/bench/latest.json", "file to write the results to")
 	f.IntVar(&s.rounds, "rounds", 0, "rounds over everything (default: 5, quick 3)")
-	f.DurationVar(&s.duration, "duration", 0, "how long to measure each time (default: 3s, quick 1s)")
+	f.DurationVar(&s.duration, "duration", 0, "how long to measure each time (default: 3s, quick 0.8s)")
 	f.Float64Var(&s.scale, "scale", 1, "part of the long measurements and large amounts of data that goals 5 to 8 ask for, for a first look")
 	if err := f.Parse(arguments); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
