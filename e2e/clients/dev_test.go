@@ -20,8 +20,8 @@ import (
 )
 
 // TestDevelopment shows that libraries above the SDKs work against
-// `roundtable dev`, where people point them at first: boto3's resources, the
-// AWS CLI with its waiters, guregu/dynamo. Those of npm are not here: no
+// `roundtable dev`, where people point them at first: the Go SDK's expression
+// builder, guregu/dynamo, boto3's resources, the AWS CLI with its waiters. Those of npm are not here: no
 // registry of theirs can be reached where this is tested.
 func TestDevelopment(t *testing.T) {
 	ctx := within(t, 3*time.Minute)
@@ -36,6 +36,7 @@ func TestDevelopment(t *testing.T) {
 		}
 	}))
 	endpoint := fmt.Sprintf("http://127.0.0.1:%d", port)
+	t.Run("aws-sdk-go-v2 expressions", func(t *testing.T) { builders(t, endpoint) })
 	t.Run("guregu dynamo", func(t *testing.T) { guregu(t, endpoint) })
 	t.Run("boto3 resources", func(t *testing.T) {
 		needs(t, "boto3", "python3", "-c", "import boto3")
