@@ -171,6 +171,10 @@ func (h *Handler) tell(ctx context.Context, operation, id string, err error) {
 // anything else.
 func (h *Handler) call(r *http.Request, id string, sent, body, dst []byte, seen *Observation) ([]byte, error) {
 	target := r.Header.Get("X-Amz-Target")
+	if target == "" && r.URL.RawQuery != "" {
+		// SDKs that sign in the query put this there, too.
+		target = r.URL.Query().Get("X-Amz-Target")
+	}
 	op, ok := h.o.Targets[target]
 	if !ok {
 		return dst, unlessMalformed(body, NewException("UnknownOperationException", ""))
