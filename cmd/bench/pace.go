@@ -68,7 +68,9 @@ func (o *openLoop) run(ctx context.Context) {
 	defer close(o.due)
 	sleep := o.sleep
 	if sleep == nil {
-		sleep = alarm()
+		var free func()
+		sleep, free = alarm()
+		defer free()
 	}
 	for {
 		due := o.at(o.taken)

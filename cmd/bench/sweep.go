@@ -69,6 +69,11 @@ func (b *bench) sweep(ctx context.Context) ([]Result, error) {
 		if closed, err = b.measure(ctx, cases); err != nil {
 			return nil, err
 		}
+		for i, r := range closed {
+			if r.PerSecond == 0 {
+				return nil, fmt.Errorf("bench: %s: nothing to take percents of: no operation ended in time", b.label(cases[i]))
+			}
+		}
 	}
 	open, err := b.measure(ctx, swept(cases, closed, b.Sweep))
 	return append(closed, open...), err

@@ -46,7 +46,7 @@ func TestSweptRates(t *testing.T) {
 	}
 }
 
-func TestSweepAndPlot(t *testing.T) {
+func TestSweep(t *testing.T) {
 	store := benchtest.New(t)
 	o := options(t, store.URL, "put", "get-eventual=90,put=10")
 	var err error
@@ -64,25 +64,43 @@ func TestSweepAndPlot(t *testing.T) {
 	if len(rates) != 8 || rates[0] != 0 || rates[1] != 0 || rates[2] <= 0 || rates[3] < rates[2] || rates[4] < rates[3] {
 		t.Errorf("rates %v", rates)
 	}
-	folder := filepath.Join(t.TempDir(), "plots")
-	files, err := Plot(folder, results)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []string{filepath.Join(folder, "put.svg"), filepath.Join(folder, "get-eventual-90-put-10.svg")}
-	if diff := cmp.Diff(want, files); diff != "" {
-		t.Fatal(diff)
-	}
-	text, err := os.ReadFile(files[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	if points := strings.Count(string(text), "<circle"); points != 9 || !strings.Contains(string(text), "300/s offered") {
-		t.Errorf("%d points of three latencies at three rates:\n%s", points, text)
-	}
 	o.Rate = 5
 	if _, err := Run(context.Background(), o); err == nil {
 		t.Error("a rate and a sweep are not refused")
+	}
+}
+
+func TestPlot(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "plots")
+	files, err := Plot(folder, []Result{
+		{Workload: "get-eventual=90,put=10", Clients: 64, Rate: 300, Rounds: 3, PerSecond: 299, P50: 1, P99: 2, P999: 3},
+		{Workload: "get-eventual=90,put=10", Clients: 64, Rate: 600, Rounds: 3, PerSecond: 590, P50: 2, P99: 9, P999: 30},
+		{Workload: "put", Clients: 1, PerSecond: 500, P50: 1, P99: 2, P999: 3, Corrected: &Latency{P50: 1, P99: 77, P999: 78}},
+		{Workload: "put", Clients: 9, PerSecond: 900, P50: 1, P99: 2, P999: 3, Corrected: &Latency{P50: 1, P99: 88, P999: 89}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{filepath.Join(folder, "get-eventual-90-put-10.svg"), filepath.Join(folder, "put.svg")}
+	if diff := cmp.Diff(want, files); diff != "" {
+		t.Fatal(diff)
+	}
+	for i, parts := range [][]string{
+		{"open loop, at most 64", "medians of 3 rounds", "600/s offered: 590/s, p99.9 30.00 ms"},
+		{"closed loop, 1 to 9 clients", "9 clients: 900/s, p99 88.00 ms"},
+	} {
+		text, err := os.ReadFile(files[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if points := strings.Count(string(text), "<circle"); points != 6 {
+			t.Errorf("%d points of three latencies at two loads", points)
+		}
+		for _, part := range parts {
+			if !strings.Contains(string(text), part) {
+				t.Errorf("%q is not in %s:\n%s", part, files[i], text)
+			}
+		}
 	}
 }
 
