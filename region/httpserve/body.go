@@ -18,6 +18,8 @@ type body struct {
 	c      *conn
 	remain int64
 	closed bool
+	// cut says that the client has ended the connection before the body.
+	cut bool
 	// timed says that the client's time for the body runs.
 	timed bool
 }
@@ -32,7 +34,7 @@ func (b *body) Read(p []byte) (int, error) {
 }
 
 func (b *body) readLocked(p []byte) (int, error) {
-	if b.remain == 0 {
+	if b.remain == 0 || b.cut {
 		return 0, io.EOF
 	}
 	if !b.timed && b.c.begin == b.c.end {
@@ -45,8 +47,7 @@ func (b *body) readLocked(p []byte) (int, error) {
 	case b.remain == 0:
 		return n, io.EOF
 	case err == io.EOF:
-		// There is nothing to drain, nor another request.
-		b.remain = 0
+		b.cut = true
 		return n, io.ErrUnexpectedEOF
 	}
 	return n, err

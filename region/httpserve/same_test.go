@@ -224,6 +224,7 @@ var streams = map[string]string{
 	"cut in the line":       sdk[:9],
 	"cut after plain":       sdk + "POS",
 	"cut a bit later":       sdk + "POST / H",
+	"cut in a long body":    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n1",
 	"cut in a second body":  sdk + sdk[:len(sdk)-3],
 	"nothing":               "",
 	"fragment":              "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n1" + "0" + more,
