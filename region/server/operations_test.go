@@ -1,9 +1,11 @@
 package server_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -168,6 +170,10 @@ func TestOperators(t *testing.T) {
 	}
 }
 
+// tab is a request that creates a table.
+const tab = `{"TableName":"tab","BillingMode":"PAY_PER_REQUEST",` +
+	`"AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"}],"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"}]}`
+
 // TestCloseWaitsForRequests: Close lets a request under way finish, unless it
 // takes longer than the caller has.
 func TestCloseWaitsForRequests(t *testing.T) {
@@ -181,8 +187,7 @@ func TestCloseWaitsForRequests(t *testing.T) {
 					t.Fatal(err)
 				}
 				api := front.client(t)
-				if status, body, err := post(t, api, "CreateTable", `{"TableName":"tab","BillingMode":"PAY_PER_REQUEST",`+
-					`"AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"}],"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"}]}`); status != 200 {
+				if status, body, err := post(t, api, "CreateTable", tab); status != 200 {
 					t.Fatalf("%d %s %v", status, body, err)
 				}
 				store.FailGet = func(ctx context.Context, _ *catalog.Table, _ []byte) error {
@@ -217,5 +222,39 @@ func TestCloseWaitsForRequests(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestPanic: a panic ends its connection and is told as an error, with the place
+// where it began; others do not notice.
+func TestPanic(t *testing.T) {
+	store := apitest.New(t)
+	store.FailGet = func(context.Context, *catalog.Table, []byte) error { panic("of a store") }
+	var log bytes.Buffer
+	front := newPipes()
+	s, err := server.Start(server.Options{
+		Region: apitest.Region, API: front, Store: store, Tables: store,
+		Logger: slog.New(slog.NewTextHandler(&log, nil)), // of what is no less than Info
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	api := front.client(t)
+	if status, body, err := post(t, api, "CreateTable", tab); status != 200 {
+		t.Fatalf("%d %s %v", status, body, err)
+	}
+	if status, body, err := post(t, api, "GetItem", `{"TableName":"tab","Key":{"pk":{"S":"a"}}}`); err == nil {
+		t.Errorf("a panic was answered: %d %s", status, body)
+	}
+	if status, body, err := post(t, api, "ListTables", "{}"); status != 200 {
+		t.Errorf("%d %s %v", status, body, err)
+	}
+	if err := s.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{"level=ERROR", "target=DynamoDB_20120810.GetItem", `cause="of a store"`, "server_test.TestPanic"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("no %q in the log:\n%s", want, log.String())
+		}
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -119,13 +120,14 @@ func Prepare(o Options) (*Server, error) {
 		operations.Handle("/", handler)
 		handler = operations
 	}
-	s.api = httpserve.New(newHTTPServer(handler, o.Logger))
+	s.api = httpserve.New(newHTTPServer(tellPanics(handler, o.Logger), o.Logger))
 	s.listener = o.API
 	if o.TLS != nil {
 		s.listener = tls.NewListener(s.listener, o.TLS)
 	}
 	if o.Operations != nil {
-		s.operations = newHTTPServer(s.requests.guard(s.operationsHandler(o)), o.Logger)
+		operations := tellPanics(s.operationsHandler(o), o.Logger)
+		s.operations = newHTTPServer(s.requests.guard(operations), o.Logger)
 		s.serve("operations", s.operations, o.Operations)
 	}
 	return s, nil
@@ -181,6 +183,25 @@ func newHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+}
+
+// tellPanics logs panics of h. The HTTP servers would tell them together with
+// what clients do wrong, to those who look for that only.
+func tellPanics(h http.Handler, log *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			switch cause := recover(); cause {
+			case nil:
+			case http.ErrAbortHandler:
+				panic(cause)
+			default:
+				log.LogAttrs(r.Context(), slog.LevelError, "a request has panicked",
+					slog.String("target", r.Header.Get("X-Amz-Target")), slog.Any("cause", cause), slog.String("stack", string(debug.Stack())))
+				panic(http.ErrAbortHandler)
+			}
+		}()
+		h.ServeHTTP(w, r)
+	})
 }
 
 // stoppable is what the API and the operators are served by.
