@@ -192,6 +192,7 @@ func (w *world) findHalfLoad(ctx context.Context, l *lab) error {
 // lag follows writes from the first region to the others.
 func (w *world) lag(ctx context.Context, l *lab) error {
 	var p50, p99 []float64
+	var note string
 	for n := range l.rounds {
 		l.progress.say("round %d of %d: follow writes from region to region at half load, %.0f/s each", n+1, l.rounds, w.rate)
 		probing, stop := context.WithCancel(ctx)
@@ -199,20 +200,28 @@ func (w *world) lag(ctx context.Context, l *lab) error {
 		_, err := w.everywhereAtOnce(ctx, l, w.rate, l.scaled(lagTime))
 		stop()
 		seen, failed := lags()
-		if err := errors.Join(err, failed); err != nil {
+		if err != nil {
 			return err
 		}
 		if seen.TotalCount() == 0 {
-			return errors.New("no write was followed to its end")
+			return errors.Join(errors.New("no write was followed to its end"), failed)
+		}
+		if failed != nil {
+			note = fmt.Sprintf("some writes could not be followed, one of them because of: %v", failed)
 		}
 		p50 = append(p50, float64(seen.ValueAtQuantile(50))/1e3)
 		p99 = append(p99, float64(seen.ValueAtQuantile(99))/1e3)
 	}
 	what := fmt.Sprintf("lag above the network's delay, %.0f writes/s in each of three regions", w.rate)
-	l.tell(
-		l.noteScale(judge.Alone(l.goal, what+": p50", "ms", p50, judge.Below(10))),
-		l.noteScale(judge.Alone(l.goal, what+": p99", "ms", p99, judge.Below(100))),
-	)
+	for _, row := range []judge.Row{
+		judge.Alone(l.goal, what+": p50", "ms", p50, judge.Below(10)),
+		judge.Alone(l.goal, what+": p99", "ms", p99, judge.Below(100)),
+	} {
+		if note != "" {
+			row = row.With("%s", note)
+		}
+		l.tell(l.noteScale(row))
+	}
 	return nil
 }
 
@@ -241,6 +250,9 @@ func (w *world) probe(ctx context.Context) func() (*hdrhistogram.Histogram, erro
 					failed = err
 				}
 				mu.Unlock()
+				if err != nil {
+					load.Pause(ctx, 100*time.Millisecond)
+				}
 			}
 		})
 	}

@@ -63,6 +63,8 @@ func (l *lab) pages(ctx context.Context) error {
 	if err := badger.Load(); err != nil {
 		return err
 	}
+	// Followers that know the last writes hear soon that they are committed.
+	load.Pause(ctx, 2*time.Second)
 	pages := processorOf(e.processes)
 	pages.Weight = pageItems
 	const clients = 16

@@ -140,13 +140,7 @@ func (e *endpoints) fill(ctx context.Context, l *lab, n int, name func(i int) st
 		})
 	}
 	wg.Wait()
-	if err := context.Cause(ctx); err != nil {
-		return err
-	}
-	// Followers that heard of the last writes but not of their commit hear of it
-	// soon.
-	load.Pause(ctx, 2*time.Second)
-	return ctx.Err()
+	return context.Cause(ctx)
 }
 
 func fillBatch(ctx context.Context, c *wire.Client, from, to int, name func(i int) string) error {
