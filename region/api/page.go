@@ -110,7 +110,7 @@ func (in *pageRequest) checkSelect() error {
 	var err error
 	switch s := in.selects.Value; {
 	case s == "SPECIFIC_ATTRIBUTES" && list == "":
-		return request.Envelop(awsjson.Validationf("Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES"))
+		err = awsjson.Validationf("Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES")
 	case s == "COUNT" && list != "":
 		err = awsjson.Validationf("Cannot specify the %s when choosing to get only the Count", list)
 	case in.selects.Set && s != "SPECIFIC_ATTRIBUTES" && list != "":
