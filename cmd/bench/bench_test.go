@@ -249,6 +249,20 @@ func TestStallUntilTheEnd(t *testing.T) {
 	}
 }
 
+// However late an alarm is, it is never early by more than a clock's grain, or
+// the pacer would spin.
+func TestAlarm(t *testing.T) {
+	sleep, free := alarm()
+	defer free()
+	for _, d := range []time.Duration{0, time.Microsecond, time.Millisecond, 20 * time.Millisecond} {
+		begin := time.Now()
+		sleep(d)
+		if took := time.Since(begin); took < d-time.Millisecond/10 {
+			t.Errorf("a sleep of %v ended after %v", d, took)
+		}
+	}
+}
+
 func TestCorrectedIsTheLibrarysCorrection(t *testing.T) {
 	raw, want := newHistogram(), newHistogram()
 	for _, v := range []int64{5, 900, 1000, 1001, 1900, 2000, 12_345, 2_000_000} {

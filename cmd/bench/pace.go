@@ -10,7 +10,7 @@ import (
 type pace interface {
 	// next waits until an operation is to begin and returns when it was due.
 	// It reports false when no more begin.
-	next(ctx context.Context) (due time.Time, more bool)
+	next() (due time.Time, more bool)
 }
 
 // closedLoop begins an operation when the client's last has ended. Clients that
@@ -18,7 +18,7 @@ type pace interface {
 // coordinated omission.
 type closedLoop struct{ ended *atomic.Bool }
 
-func (c closedLoop) next(context.Context) (time.Time, bool) { return time.Now(), !c.ended.Load() }
+func (c closedLoop) next() (time.Time, bool) { return time.Now(), !c.ended.Load() }
 
 // openLoop begins operations at a fixed rate, whatever becomes of the ones
 // before. Each is taken up by whichever client is free, so one slow answer holds
@@ -39,7 +39,7 @@ func newOpenLoop(begin time.Time, rate float64) *openLoop {
 	return &openLoop{begin: begin, interval: float64(time.Second) / rate, due: make(chan time.Time)}
 }
 
-func (o *openLoop) next(context.Context) (time.Time, bool) {
+func (o *openLoop) next() (time.Time, bool) {
 	due, more := <-o.due
 	return due, more
 }

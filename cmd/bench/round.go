@@ -165,7 +165,7 @@ func (c *client) loop(ctx context.Context, m *meter, p pace) {
 	samples := make([]sample, 0, 256)
 	defer func() { m.add(samples) }()
 	for {
-		due, more := p.next(ctx)
+		due, more := p.next()
 		if !more {
 			return
 		}

@@ -175,6 +175,9 @@ func (s *benchSettings) report(results []bench.Result) error {
 		if err != nil {
 			return err
 		}
+		if len(files) == 0 {
+			fmt.Fprintln(os.Stderr, "there is nothing to draw a line through: give --sweep, or several numbers of --clients")
+		}
 		for _, f := range files {
 			fmt.Fprintln(os.Stderr, f)
 		}
