@@ -51,8 +51,8 @@ fuzz: ## fuzz every target for a while: make fuzz TIME=5m
 
 # Counted, not timed: a slow machine fuzzes longer instead of failing. It is about
 # two seconds a target.
-fuzz-short: ## fuzz what reads bytes of strangers for a moment: JSON, expressions, signatures, numbers
-	@$(MAKE) --no-print-directory fuzz TIME=25000x FUZZED='./region/awsjson ./region/auth ./storage/expr ./storage/item'
+fuzz-short: ## fuzz what reads bytes of strangers for a moment: HTTP, JSON, expressions, signatures, numbers
+	@$(MAKE) --no-print-directory fuzz TIME=25000x FUZZED='./region/httpserve ./region/awsjson ./region/auth ./storage/expr ./storage/item'
 
 demo: build ## three regions in one process and a tour of them: make demo [ONCE=1]
 	$(BINARY) demo $(if $(ONCE),--once) $(ARGS)
