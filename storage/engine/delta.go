@@ -11,20 +11,26 @@ import (
 //
 // It is kept twice over: newest finds one key in a fraction of the time that a
 // tree takes, and order, whose copies are made by sharing, gives a View its
-// point in time.
+// point in time. Both hold the same writes.
 type delta struct {
 	newest map[string]*write
 	order  *btree.BTreeG[*write]
+	// copies counts the copies that were made of order.
+	copies uint64
 	// bytes is the memory of all writes, replaced ones included: what one
 	// commit brought lies together and goes together.
 	bytes int64
 }
 
-// write is a key's new value, or its deletion. It is never changed.
+// write is a key's new value, or its deletion. The bytes of a value never
+// change.
 type write struct {
 	key     string
 	value   []byte
 	deleted bool
+	// copies is the delta's when the write came into order: none of the copies
+	// made before holds it.
+	copies uint64
 }
 
 func (w *write) result() ([]byte, error) {
@@ -36,7 +42,7 @@ func (w *write) result() ([]byte, error) {
 
 // writeOverhead is about what a write takes beside its key and value: itself,
 // its place in the map and in the tree, both partly empty.
-const writeOverhead = 48 + 48 + 24
+const writeOverhead = 56 + 48 + 24
 
 func newDelta() *delta {
 	return &delta{
@@ -85,17 +91,25 @@ func copyWrites(batches []*Batch) (writes []write, bytes int64) {
 	return writes, int64(size + size/8 + n*writeOverhead)
 }
 
-// apply takes in a commit of so many bytes.
+// apply takes in a commit of so many bytes. A write that no copy of order holds
+// is changed in place: most are of keys that are written again and again,
+// and their way through the tree was half the cost of a commit.
 func (d *delta) apply(writes []write, bytes int64) {
 	for i := range writes {
 		w := &writes[i]
+		if old := d.newest[w.key]; old != nil && old.copies == d.copies {
+			old.value, old.deleted = w.value, w.deleted
+			continue
+		}
+		w.copies = d.copies
 		d.newest[w.key] = w
 		d.order.Set(w)
 	}
 	d.bytes += bytes
 }
 
-// find returns the newest write of key, nil if there is none.
+// find returns the newest write of key, nil if there is none. Unless the delta is
+// frozen, it may change when its lock is given up.
 func (d *delta) find(key []byte) *write {
 	if d == nil {
 		return nil
@@ -116,6 +130,7 @@ func (d *delta) layer(frozen bool) *layer {
 	case frozen:
 		return d.order
 	default:
+		d.copies++
 		return d.order.Copy()
 	}
 }

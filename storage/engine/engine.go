@@ -228,21 +228,14 @@ func (e *Engine) Get(key []byte) ([]byte, error) {
 		return nil, err
 	}
 	defer e.release()
-	e.mu.RLock()
-	w := e.mu.active.find(key)
-	if w == nil {
-		w = e.mu.frozen.find(key)
-	}
-	freezes := e.cache.freezes.Load()
-	e.mu.RUnlock()
-	if w != nil {
-		return w.result()
+	value, freezes, err := e.findInDeltas(key)
+	if value != nil || err != nil {
+		return value, err
 	}
 	// What Badger, and with it the cache, comes to hold of the key from here on
 	// is newer than what was just looked at.
 	value, ok := e.cache.find(key)
 	if !ok {
-		var err error
 		if value, err = e.read(key); err != nil && !errors.Is(err, ErrNotFound) {
 			return nil, err
 		}
@@ -252,6 +245,22 @@ func (e *Engine) Get(key []byte) ([]byte, error) {
 		return nil, ErrNotFound
 	}
 	return value, nil
+}
+
+// findInDeltas returns the value that was committed of key since Badger's state,
+// ErrNotFound if it was deleted, or else what the cache must be told if the value
+// is then read from Badger.
+func (e *Engine) findInDeltas(key []byte) (value []byte, freezes uint64, err error) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	w := e.mu.active.find(key)
+	if w == nil {
+		w = e.mu.frozen.find(key)
+	}
+	if w != nil {
+		value, err = w.result()
+	}
+	return value, e.cache.freezes.Load(), err
 }
 
 // read returns a copy of the value that Badger has of key, which is not nil.
