@@ -6,6 +6,7 @@
 package peer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -26,6 +27,15 @@ func (e *MissingError) Unwrap() error { return e.Err }
 func Missing(err error) bool {
 	var m *MissingError
 	return errors.As(err, &m)
+}
+
+// cannotStart is the error of a peer that is there but does not start: it is as
+// good as missing, unless it was this program that did not wait.
+func cannotStart(ctx context.Context, name string, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return &MissingError{name, fmt.Errorf("it does not start: %w", err)}
 }
 
 // What all peers store is what a Roundtable item of the same size holds: a key

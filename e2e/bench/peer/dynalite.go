@@ -78,10 +78,11 @@ func StartDynalite(ctx context.Context, program, log, dir string) (*Dynalite, er
 		return nil, err
 	}
 	d := &Dynalite{process: p, Endpoint: "http://" + addresses[0]}
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	waiting, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	if err := p.Await(ctx, server.Dialled(addresses[0])); err != nil {
-		return nil, errors.Join(fmt.Errorf("start dynalite: %w", err), d.Close())
+	if err := p.Await(waiting, server.Dialled(addresses[0])); err != nil {
+		// On disk it needs an addon, which npm may not have built.
+		return nil, cannotStart(ctx, "dynalite", errors.Join(err, d.Close()))
 	}
 	return d, nil
 }

@@ -44,7 +44,7 @@ func StartEtcd(ctx context.Context, dir string, keys int) (*Etcd, error) {
 	}
 	e := &Etcd{keys: keys}
 	if err := e.start(ctx, binary, dir); err != nil {
-		return nil, errors.Join(fmt.Errorf("start etcd: %w", err), e.Close())
+		return nil, cannotStart(ctx, "etcd", errors.Join(err, e.Close()))
 	}
 	return e, nil
 }

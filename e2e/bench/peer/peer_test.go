@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +34,26 @@ func TestValues(t *testing.T) {
 func TestMissing(t *testing.T) {
 	err := error(&MissingError{"etcd", errors.New("no package")})
 	if !Missing(err) || Missing(errors.Unwrap(err)) || err.Error() != "etcd is missing: no package" {
+		t.Error(err)
+	}
+}
+
+// A peer that is there but does not start is missing, and says why.
+func TestDynaliteDoesNotStart(t *testing.T) {
+	dir := t.TempDir()
+	program := filepath.Join(dir, "node_modules", ".bin", "dynalite")
+	if err := os.MkdirAll(filepath.Dir(program), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(program, []byte("#!/bin/sh\necho no addon\nexit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	found, err := FindDynalite(t.Context(), dir, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = StartDynalite(t.Context(), found, filepath.Join(dir, "log"), "")
+	if !Missing(err) || !strings.HasSuffix(err.Error(), "no addon") {
 		t.Error(err)
 	}
 }

@@ -47,10 +47,10 @@ func StartRedis(ctx context.Context, dir string, keys int) (*Redis, error) {
 		return nil, err
 	}
 	r := &Redis{process: p, address: addresses[0], keys: keys}
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	waiting, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	if err := p.Await(ctx, server.Dialled(r.address)); err != nil {
-		return nil, errors.Join(fmt.Errorf("start redis: %w", err), r.Close())
+	if err := p.Await(waiting, server.Dialled(r.address)); err != nil {
+		return nil, cannotStart(ctx, "redis", errors.Join(err, r.Close()))
 	}
 	return r, nil
 }

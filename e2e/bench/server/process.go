@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 
 	"github.com/roundtabledb/roundtable/e2e/bench/load"
@@ -93,7 +94,7 @@ func (p *Process) lastWords() string {
 	if err != nil {
 		return err.Error()
 	}
-	return string(text[max(0, len(text)-4096):])
+	return strings.TrimSpace(string(text[max(0, len(text)-4096):]))
 }
 
 // Fetched reports whether a URL answers with status 200.
