@@ -211,6 +211,8 @@ What holds everywhere:
   region are refused; where anybody may call, they are taken for this one's.
 - Requests may be signed in the header or in the query, and be sent in gzip;
   answers come in gzip or deflate to those who accept it.
+- TableThroughputMode, the newer name of BillingMode that SDKs do not have yet, is
+  taken and shown.
 - Changes of a table's settings are done at once: UPDATING is answered where the
   service answers it, and the table is ACTIVE right after.
 

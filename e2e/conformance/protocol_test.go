@@ -31,6 +31,13 @@ func TestProtocol(t *testing.T) {
 	}{
 		{name: "health", method: "GET", status: 200, contentType: "text/plain", want: "healthy: dynamodb...."},
 		{name: "another method", method: "PUT", status: 404, want: "<UnknownOperationException/>\n"},
+		{name: "an old health", method: "OPTIONS", status: 404, want: "<UnknownOperationException/>\n"},
+		{name: "one more method", method: "DELETE", status: 404, want: "<UnknownOperationException/>\n"},
+		{name: "a type that begins well", method: "POST", body: "hi", header: http.Header{"Content-Type": {"application/jsonasdf"}}, status: 404, want: "<UnknownOperationException/>\n"},
+		{name: "a type with a parameter", method: "POST", body: "hi", header: http.Header{"Content-Type": {"application/x-amz-json-1.0;blahblah"}, "X-Amz-Target": list["X-Amz-Target"]}, status: 400, contentType: json10, want: serialization},
+		{name: "a target of Streams", method: "POST", body: "{}", header: http.Header{"X-Amz-Target": {"DynamoDBStreams_20120810.ListTables"}, "Content-Type": {json10}}, status: 400, contentType: json10, want: unknownOperation},
+		{name: "a target in other letters", method: "POST", body: "{}", header: http.Header{"X-Amz-Target": {"dynamodb_20120810.listtables"}, "Content-Type": {json10}}, status: 400, contentType: json10, want: unknownOperation},
+		{name: "the target in the query", method: "POST", path: "/?X-Amz-Target=DynamoDB_20120810.ListTables", body: `{"ExclusiveStartTableName":"zzzz"}`, header: http.Header{"Content-Type": {json10}}, status: 200, contentType: json10, want: `{"TableNames":[]}`},
 		{name: "no content type", method: "POST", body: "hi", status: 404, want: "<UnknownOperationException/>\n"},
 		{name: "another content type", method: "POST", body: "{}", header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}}, status: 404, want: "<UnknownOperationException/>\n"},
 		{name: "no JSON", method: "POST", body: "hi", header: list, status: 400, contentType: json10, want: serialization},

@@ -1,11 +1,14 @@
 package auth
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
 	"net/textproto"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -53,7 +56,7 @@ func appendCanonical(dst []byte, a authorization, r *http.Request, body []byte) 
 		if a.presigned {
 			query.Del("X-Amz-Signature")
 		}
-		dst = append(dst, strings.ReplaceAll(query.Encode(), "+", "%20")...)
+		dst = appendQuery(dst, query)
 	}
 	dst = append(dst, '\n')
 	for _, name := range a.signed {
@@ -68,6 +71,32 @@ func appendCanonical(dst []byte, a authorization, r *http.Request, body []byte) 
 	sum := sha256.Sum256(body)
 	return hex.AppendEncode(dst, sum[:])
 }
+
+// appendQuery appends a query in the order of its escaped names and values, which
+// is not that of the names themselves.
+func appendQuery(dst []byte, query url.Values) []byte {
+	pairs := make([][2]string, 0, len(query))
+	for name, values := range query {
+		for _, value := range values {
+			pairs = append(pairs, [2]string{escaped(name), escaped(value)})
+		}
+	}
+	slices.SortFunc(pairs, func(x, y [2]string) int {
+		return cmp.Or(strings.Compare(x[0], y[0]), strings.Compare(x[1], y[1]))
+	})
+	for i, pair := range pairs {
+		if i > 0 {
+			dst = append(dst, '&')
+		}
+		dst = append(dst, pair[0]...)
+		dst = append(dst, '=')
+		dst = append(dst, pair[1]...)
+	}
+	return dst
+}
+
+// escaped is a text as signatures have it in queries: with spaces as %20.
+func escaped(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
 // appendPath appends a path that is escaped already, escaped once more, as
 // signatures want it for all services but S3.

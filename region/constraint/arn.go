@@ -59,8 +59,11 @@ func (h Home) Check(s string) error {
 	return nil
 }
 
-// Owns reports whether an ARN names something of this account.
-func (h Home) Owns(a ARN) bool { return h.Account == "" || a.Account == h.Account }
+// Owns reports whether an ARN names something of this account. What belongs to no
+// account, as buckets do, belongs to another.
+func (h Home) Owns(a ARN) bool {
+	return a.Account != "" && (h.Account == "" || h.Account == a.Account)
+}
 
 // AccessDenied refuses what belongs to another account.
 func AccessDenied() error { return awsjson.NewException("AccessDeniedException", "Access is denied") }
