@@ -21,8 +21,9 @@ import (
 
 // TestDevelopment shows that libraries above the SDKs work against
 // `roundtable dev`, where people point them at first: the Go SDK's expression
-// builder, guregu/dynamo, boto3's resources, the AWS CLI with its waiters. Those of npm are not here: no
-// registry of theirs can be reached where this is tested.
+// builder, guregu/dynamo, boto3's resources, the AWS CLI with its waiters and
+// pages. Those of npm are not here: no registry of theirs can be reached where
+// this is tested.
 func TestDevelopment(t *testing.T) {
 	ctx := within(t, 3*time.Minute)
 	port := harness.ClaimPorts(t).Next(t)
@@ -44,9 +45,10 @@ func TestDevelopment(t *testing.T) {
 		program(t, "python3", "testdata/boto3_values.py", endpoint)
 		program(t, "python3", "testdata/boto3_pages.py", endpoint)
 	})
-	t.Run("aws cli waiters", func(t *testing.T) {
+	t.Run("aws cli", func(t *testing.T) {
 		needs(t, "the AWS CLI", "aws", "--version")
 		program(t, "sh", "-e", "testdata/cli_waiters.sh", endpoint)
+		program(t, "sh", "-e", "testdata/cli_pages.sh", endpoint)
 	})
 }
 
