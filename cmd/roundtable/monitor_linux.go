@@ -8,7 +8,7 @@ import (
 
 // monitorSlack is by how many nanoseconds the kernel may let Go's monitor thread
 // oversleep.
-const monitorSlack = "1000000"
+const monitorSlack = "5000000"
 
 // calmMonitor lets Go's monitor thread sleep longer.
 //
@@ -17,10 +17,10 @@ const monitorSlack = "1000000"
 // keeps. A node under load is idle for a moment between any two batches, so the
 // thread wakes up more than four thousand times a second, and on a machine with few
 // cores each time is a switch away from somebody's work: with three nodes and 64
-// clients on two cores, 15 % of the processor time of a put. The sleep is extended
-// by the thread's timer slack (PR_SET_TIMERSLACK, here through /proc), so a slack
-// of 1 ms lets the kernel wake it with something else. What it is late for then is a
-// goroutine behind another's long system call, by that millisecond at most; nodes wait
+// clients on two cores, a fifth of the processor time of a put. The sleep is extended
+// by the thread's timer slack (PR_SET_TIMERSLACK, here through /proc), so the slack
+// lets the kernel wake it with something else. What it is late for then is a
+// goroutine behind another's long system call, by the slack at most; nodes wait
 // for sockets and for the log's disk without such calls.
 //
 // The runtime starts the thread first, so it has the lowest id after the main
