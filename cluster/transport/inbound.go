@@ -58,14 +58,19 @@ type inbound struct {
 		// unanswered counts the requests that are with their handlers.
 		unanswered int
 		closed     bool
+		// company wakes the writer in time for the patient answers that wait, if
+		// waiting is set.
+		company *time.Timer
+		waiting bool
 	}
 }
 
 // answer is one answer on its way back.
 type answer struct {
-	id   uint64
-	body []byte
-	err  error
+	id      uint64
+	body    []byte
+	err     error
+	patient bool
 }
 
 func (a *answer) size() int { return len(a.body) + wire.RecordOverhead }
@@ -195,7 +200,7 @@ func (in *inbound) answer(id uint64, m Method, group cluster.GroupID, body []byt
 	if len(body) > maxBody {
 		body, err = nil, storage.Errorf(storage.Internal, "an answer of %d bytes exceeds the limit of %d", len(body), maxBody)
 	}
-	a := answer{id: id, body: body, err: err}
+	a := answer{id: id, body: body, err: err, patient: m.patient()}
 	v := in.t.tap(Message{
 		From: in.t.options.Self, To: in.from, Lane: in.lane, Method: m, Group: group, Reply: true, Size: len(body),
 	})
@@ -215,11 +220,27 @@ func (in *inbound) answer(id uint64, m Method, group cluster.GroupID, body []byt
 // that asked has given up already.
 func (in *inbound) send(a answer) {
 	in.mu.Lock()
-	if !in.mu.closed {
-		in.mu.answers = append(in.mu.answers, a)
-		in.mu.bytes += a.size()
+	defer in.mu.Unlock()
+	if in.mu.closed {
+		return
 	}
-	in.mu.Unlock()
+	in.mu.answers = append(in.mu.answers, a)
+	in.mu.bytes += a.size()
+	switch {
+	case !a.patient:
+		in.signal()
+	case in.mu.waiting:
+	case in.mu.company == nil:
+		in.mu.waiting = true
+		in.mu.company = time.AfterFunc(patience, in.signal)
+	default:
+		in.mu.waiting = true
+		in.mu.company.Reset(patience)
+	}
+}
+
+// signal wakes the writer.
+func (in *inbound) signal() {
 	select {
 	case in.wake <- struct{}{}:
 	default:
@@ -278,6 +299,10 @@ func (in *inbound) take(batch []answer) []answer {
 	defer in.mu.Unlock()
 	taken := in.mu.answers
 	in.mu.answers, in.mu.bytes = batch, 0
+	if in.mu.waiting {
+		in.mu.waiting = false
+		in.mu.company.Stop()
+	}
 	select {
 	case in.room <- struct{}{}:
 	default:
@@ -310,6 +335,9 @@ func (in *inbound) close() {
 	defer in.mu.Unlock()
 	in.mu.closed = true
 	in.mu.answers = nil
+	if in.mu.company != nil {
+		in.mu.company.Stop()
+	}
 }
 
 // dispatch runs the handler of a method.

@@ -46,7 +46,7 @@ type Method uint8
 // cluster/catalog and cluster/router, 32 to 63 to the rest of cluster, 64 to
 // 127 to the layers above, 128 to 239 are free, 240 to 255 are for tests.
 const (
-	// RaftAppend is AppendEntries, heartbeats included.
+	// RaftAppend is AppendEntries.
 	RaftAppend Method = 1
 	// RaftVote is RequestVote.
 	RaftVote Method = 2
@@ -62,6 +62,9 @@ const (
 	GroupCreate Method = 7
 	// GroupChange asks a leader to change the members of its group.
 	GroupChange Method = 8
+	// RaftIdle is AppendEntries without entries, heartbeats included. Request and
+	// answer wait a moment for company.
+	RaftIdle Method = 9
 
 	// Execute proposes a command.
 	Execute Method = 16

@@ -14,7 +14,7 @@ func TestPatientCallsLeaveAfterOthersFailed(t *testing.T) {
 		var o outbox
 		o.init("b", Control)
 		defer o.close()
-		patient := func() *call { return &call{patient: true, body: []byte{1}, done: func([]byte, error) {}} }
+		patient := func() *call { return &call{method: RaftIdle, body: []byte{1}, done: func([]byte, error) {}} }
 		for range 3 {
 			if err := o.add(patient(), time.Second, Verdict{}); err != nil {
 				t.Fatal(err)

@@ -98,7 +98,7 @@ func (p *pipeline) AppendEntries(args *raft.AppendEntriesRequest, resp *raft.App
 		// Also requests without entries go by the data lane: one that overtook
 		// entries would be refused, and a refusal ends the pipeline.
 		g.t.call(p.peer.Node, DataLane(g.group), g.appendTimeout(), &call{
-			method: RaftAppend, group: g.group, body: body, patient: len(part.Entries) == 0,
+			method: appendMethod(part), group: g.group, body: body,
 			done: func(body []byte, err error) {
 				p.answer(f, body, err)
 				<-p.window

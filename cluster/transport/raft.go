@@ -199,8 +199,7 @@ func (g *GroupTransport) AppendEntries(_ raft.ServerID, target raft.ServerAddres
 	// through, and the last answer is a fresh sign of life.
 	for _, part := range wire.SplitAppend(make([]wire.Part, 0, 1), args, maxAppend) {
 		body := wire.EncodeAppend(head, args.Term, part)
-		patient := len(part.Entries) == 0
-		if err := g.ask(peer, lane, g.appendTimeout(), &call{method: RaftAppend, body: body, patient: patient}, resp); err != nil {
+		if err := g.ask(peer, lane, g.appendTimeout(), &call{method: appendMethod(part), body: body}, resp); err != nil {
 			return err
 		}
 		if !resp.Success {
@@ -215,7 +214,7 @@ func (g *GroupTransport) AppendEntries(_ raft.ServerID, target raft.ServerAddres
 func (g *GroupTransport) Announce(to cluster.PeerID, args *raft.AppendEntriesRequest) {
 	part := wire.SplitAppend(make([]wire.Part, 0, 1), args, maxAppend)[0]
 	g.t.call(to.Node, DataLane(g.group), g.appendTimeout(), &call{
-		method: RaftAppend, group: g.group, patient: true,
+		method: RaftIdle, group: g.group,
 		body: wire.EncodeAppend(g.head(to, args.RPCHeader), args.Term, part),
 		done: func([]byte, error) {},
 	})
@@ -291,6 +290,13 @@ func (g *GroupTransport) ask(peer cluster.PeerID, lane Lane, timeout time.Durati
 	return <-ended
 }
 
+func appendMethod(p wire.Part) Method {
+	if len(p.Entries) == 0 {
+		return RaftIdle
+	}
+	return RaftAppend
+}
+
 // isHeartbeat says whether a request is of the kind that Raft sends from its
 // heartbeat loop. They need not keep in order with entries, and should not wait
 // behind them.
@@ -305,6 +311,7 @@ type decoder func(from cluster.NodeID, body []byte) (target uint64, command any,
 func (t *Transport) handleRaft() {
 	for m, decode := range map[Method]decoder{
 		RaftAppend:     wire.DecodeAppend,
+		RaftIdle:       wire.DecodeAppend,
 		RaftVote:       wire.DecodeVote,
 		RaftPreVote:    wire.DecodePreVote,
 		RaftTimeoutNow: wire.DecodeTimeoutNow,
