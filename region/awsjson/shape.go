@@ -3,6 +3,7 @@ package awsjson
 import (
 	"fmt"
 	"maps"
+	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -54,7 +55,7 @@ func (r *Reader) shape(v reflect.Value) {
 	case reflect.Bool:
 		v.SetBool(r.Flag().Value)
 	case reflect.Int32:
-		v.SetInt(int64(int32(r.Int("Integer").Value)))
+		v.SetInt(max(math.MinInt32, min(math.MaxInt32, r.Int("Integer").Value)))
 	case reflect.Int64:
 		v.SetInt(r.Int("Long").Value)
 	case reflect.Float64:
