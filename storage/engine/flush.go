@@ -54,6 +54,9 @@ func (e *Engine) runFlusher() error {
 // freezeLocked makes the active delta the frozen one, of which there must be
 // none.
 func (e *Engine) freezeLocked() {
+	if e.mu.frozen != nil {
+		panic("engine: a delta that was not flushed would be lost")
+	}
 	e.mu.frozen, e.mu.active = e.mu.active, newDelta()
 	e.cache.freezes.Add(1)
 }

@@ -239,9 +239,15 @@ func TestFailedFlushIsFatal(t *testing.T) {
 // commit: whatever is seen together is equal, and nobody ever finds less than
 // what he has seen or was acknowledged before.
 func TestConcurrentUse(t *testing.T) {
-	for _, opts := range []Options{{InMemory: true}, {Dir: t.TempDir()}} {
-		e := open(t, opts)
-		e.plan.delta = 16 << 10
+	for _, c := range []struct {
+		opts  Options
+		delta int64
+	}{
+		{Options{InMemory: true}, 1}, // every commit is flushed
+		{Options{Dir: t.TempDir()}, 16 << 10},
+	} {
+		e := open(t, c.opts)
+		e.plan.delta = c.delta
 		const writers, keys, commits = 3, 5, 400
 		key := func(w, k int) []byte { return fmt.Appendf(nil, "w%d/k%d", w, k) }
 		var acknowledged [writers]atomic.Uint64
