@@ -77,7 +77,7 @@ func (e *Engine) flushAll() error {
 	}
 	e.mu.Lock()
 	// A commit may have frozen the active delta since. Then all is in there.
-	if e.mu.frozen == nil && len(e.mu.active.newest) > 0 {
+	if e.mu.frozen == nil && len(e.mu.active.byKey) > 0 {
 		e.freezeLocked()
 	}
 	e.mu.Unlock()
@@ -120,7 +120,8 @@ func (e *Engine) writeOut(d *delta) (err error) {
 	defer now.Discard()
 	out := writer{engine: e}
 	defer out.discard()
-	d.order.Scan(func(w *write) bool {
+	d.order.Scan(func(s *slot) bool {
+		w := s.newest.Load()
 		e.cache.replace(w)
 		if w.deleted {
 			_, err = now.Get([]byte(w.key))

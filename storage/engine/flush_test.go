@@ -182,8 +182,8 @@ func TestCrashBetweenTransactionsOfAFlush(t *testing.T) {
 	// What the flusher does, as far as it comes.
 	out := writer{engine: e}
 	begun, writes := e.next, 0
-	e.mu.active.order.Scan(func(w *write) bool {
-		if err := out.write(w); err != nil {
+	e.mu.active.order.Scan(func(s *slot) bool {
+		if err := out.write(s.newest.Load()); err != nil {
 			t.Fatal(err)
 		}
 		writes++

@@ -18,8 +18,8 @@ func (v *View) Iterate(lo, hi []byte, reverse bool) *Iterator {
 	}
 	i := &Iterator{lo: lo, hi: hi, reverse: reverse}
 	for _, l := range v.layers {
-		c := &cursor{}
-		if c.seek(l, i); c.at != nil {
+		c := &cursor{layer: l}
+		if c.seek(i); c.at != nil {
 			i.cursors = append(i.cursors, c)
 		}
 	}
@@ -187,18 +187,19 @@ func (i *Iterator) Close() {
 
 // cursor walks over the part of a layer that is in an iterator's range.
 type cursor struct {
-	iter btree.IterG[*write]
-	at   *write // nil after the last
+	layer *layer
+	iter  btree.IterG[*slot]
+	at    *write // nil after the last
 }
 
 // seek finds the first write.
-func (c *cursor) seek(l *layer, i *Iterator) {
-	c.iter.Init(l, false)
+func (c *cursor) seek(i *Iterator) {
+	c.iter.Init(c.layer.order, false)
 	if !i.reverse {
-		c.settle(c.iter.Seek(&write{key: string(i.lo)}), i)
+		c.settle(c.iter.Seek(&slot{key: string(i.lo)}), i)
 		return
 	}
-	if c.iter.Seek(&write{key: string(i.hi)}) {
+	if c.iter.Seek(&slot{key: string(i.hi)}) {
 		c.settle(c.iter.Prev(), i)
 	} else {
 		c.settle(c.iter.Last(), i)
@@ -213,14 +214,14 @@ func (c *cursor) next(i *Iterator) {
 	}
 }
 
-// settle sets at if the tree's iterator stands at a write of the range.
+// settle sets at if the tree's iterator stands at a key of the range.
 func (c *cursor) settle(found bool, i *Iterator) {
 	c.at = nil
 	if !found {
 		return
 	}
-	w := c.iter.Item()
-	if i.reverse && w.key >= string(i.lo) || !i.reverse && w.key < string(i.hi) {
-		c.at = w
+	s := c.iter.Item()
+	if i.reverse && s.key >= string(i.lo) || !i.reverse && s.key < string(i.hi) {
+		c.at = c.layer.at(s)
 	}
 }

@@ -65,8 +65,8 @@ func (v *View) Get(key []byte) ([]byte, error) {
 		return nil, ErrClosed
 	}
 	for _, l := range v.layers {
-		if w, ok := l.Get(&write{key: string(key)}); ok {
-			value, err := w.result()
+		if s, ok := l.order.Get(&slot{key: string(key)}); ok {
+			value, err := l.at(s).result()
 			return bytes.Clone(value), err
 		}
 	}
