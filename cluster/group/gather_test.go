@@ -53,7 +53,7 @@ func TestClientsThatComeBackShareAnEntry(t *testing.T) {
 	})
 }
 
-// Nobody waits for company that does not come longer than half a commit, and a
+// Nobody waits for company that does not come longer than a commit, and a
 // client that is alone does not wait at all.
 func TestWaitForCompanyEnds(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -82,7 +82,7 @@ func TestWaitForCompanyEnds(t *testing.T) {
 		}
 		crowd()
 		crowd()
-		if after := took(alone); after <= commit || after > commit+commit/2 {
+		if after := took(alone); after <= commit || after > commit+min(commit, maxPatience) {
 			t.Errorf("after a crowd, a client takes %v, %v when alone", after, commit)
 		}
 		if again := took(alone); again != commit {
