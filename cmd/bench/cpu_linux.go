@@ -13,8 +13,8 @@ import (
 // supports a hundredth of a second.
 const clockTick = 10 * time.Millisecond
 
-// cpuOf is the processor time that processes have used so far.
-func cpuOf(processes []int) time.Duration {
+// CPU is the processor time that processes have used so far, all together.
+func CPU(processes ...int) time.Duration {
 	var total time.Duration
 	for _, pid := range processes {
 		total += cpuOfOne(pid)
@@ -44,8 +44,8 @@ func cpuOfOne(pid int) time.Duration {
 	return time.Duration(ticks) * clockTick
 }
 
-// ownCPU is the processor time that this process has used so far.
-func ownCPU() time.Duration {
+// OwnCPU is the processor time that this process has used so far.
+func OwnCPU() time.Duration {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
 		return 0

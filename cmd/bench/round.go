@@ -63,13 +63,13 @@ func (b *bench) round(ctx context.Context, v variant, label string) (round, erro
 		return round{}, ctx.Err()
 	}
 	m.reset()
-	server, client := cpuOf(b.Processes), ownCPU()
+	server, client := CPU(b.Processes...), OwnCPU()
 	start := time.Now()
 	m.measuring.Store(true)
 	finished := b.tell(ctx, m, label, b.Duration)
 	end := time.Now()
 	r := round{elapsed: end.Sub(start), done: m.done.Load(), errors: m.errors.Load(), conflicts: m.conflicts.Load()}
-	r.serverCPU, r.clientCPU = cpuOf(b.Processes)-server, ownCPU()-client
+	r.serverCPU, r.clientCPU = CPU(b.Processes...)-server, OwnCPU()-client
 
 	m.ended.Store(true)
 	if open != nil {

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/roundtabledb/roundtable/cmd/bench"
 	"github.com/roundtabledb/roundtable/e2e/bench/judge"
 	"github.com/roundtabledb/roundtable/e2e/bench/load"
 	"github.com/roundtabledb/roundtable/e2e/bench/server"
@@ -123,14 +124,14 @@ func (l *lab) idle(ctx context.Context) error {
 func costOf(ctx context.Context, processes []int) float64 {
 	var before []time.Duration
 	for _, p := range processes {
-		before = append(before, server.CPU(p))
+		before = append(before, bench.CPU(p))
 	}
 	begin := time.Now()
 	load.Pause(ctx, idleWindow)
 	elapsed := time.Since(begin)
 	var most time.Duration
 	for i, p := range processes {
-		most = max(most, server.CPU(p)-before[i])
+		most = max(most, bench.CPU(p)-before[i])
 	}
 	return 100 * most.Seconds() / elapsed.Seconds()
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/roundtabledb/roundtable/cmd/bench"
 	"github.com/roundtabledb/roundtable/e2e/bench/judge"
 	"github.com/roundtabledb/roundtable/e2e/bench/load"
 	"github.com/roundtabledb/roundtable/e2e/bench/peer"
@@ -183,7 +184,7 @@ func (l *lab) one(name string, clients int, o load.Options, open func(n int) (lo
 
 // processorOf is a load.Options for servers with process ids.
 func processorOf(pids []int) load.Options {
-	return load.Options{CPU: func() time.Duration { return server.CPU(pids...) }}
+	return load.Options{CPU: func() time.Duration { return bench.CPU(pids...) }}
 }
 
 // inRounds measures everything once in each round, always in turn, so that what

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/roundtabledb/roundtable/cmd/bench"
 )
 
 // A process outlives the thread of the goroutine that asked for it.
@@ -60,12 +62,12 @@ func TestOwnFigures(t *testing.T) {
 	if err != nil || m.Resident < 1<<20 || m.Anonymous <= 0 || m.Anonymous > m.Resident {
 		t.Errorf("%+v, %v", m, err)
 	}
-	for begin := OwnCPU(); OwnCPU()-begin < 50*time.Millisecond; {
+	for begin := bench.OwnCPU(); bench.OwnCPU()-begin < 50*time.Millisecond; {
 	}
-	if used := CPU(os.Getpid()); used < 20*time.Millisecond {
+	if used := bench.CPU(os.Getpid()); used < 20*time.Millisecond {
 		t.Errorf("/proc says %v after 50 ms", used)
 	}
-	if CPU(os.Getpid(), os.Getpid()) < CPU(os.Getpid()) {
+	if bench.CPU(os.Getpid(), os.Getpid()) < bench.CPU(os.Getpid()) {
 		t.Error("two processes used less than one")
 	}
 }
