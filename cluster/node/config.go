@@ -61,8 +61,8 @@ type Config struct {
 	// Expect is how many nodes found the region, this one included. It matters
 	// only until the region exists. The default is 1 without seeds and 3 with.
 	Expect int
-	// Partitions is how many partitions a new table has; 0 means one for each
-	// node of the region.
+	// Partitions is how many partitions a new table has; 0 means as many as
+	// placement.Partitions says.
 	Partitions int
 
 	// Group tunes the Raft groups; zero fields mean defaults.

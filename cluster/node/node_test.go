@@ -60,7 +60,7 @@ func (r *region) open(id cluster.NodeID, expect int) (*node.Node, error) {
 	}
 	return node.New(node.Config{
 		ID: id, Region: "eu", Dir: r.dirs[id],
-		Listener: listener, Dial: r.net.Dialer(host), Expect: expect,
+		Listener: listener, Dial: r.net.Dialer(host), Expect: expect, Partitions: expect,
 		Gossip: &node.Gossip{Bind: gossip, Advertise: gossip, Seeds: []string{"10.0.0.1:7001"}, Transport: transport},
 		Fatal:  func(err error) { r.t.Errorf("node %s: fatal: %v", id, err) },
 	})
@@ -197,7 +197,7 @@ func TestThreeNodesFoundARegion(t *testing.T) {
 		}
 		table, _ := r.nodes["a"].Router().Table("orders")
 		if len(table.Partitions) != 3 {
-			t.Errorf("the table has %d partitions, want one for each node", len(table.Partitions))
+			t.Errorf("the table has %d partitions, want 3", len(table.Partitions))
 		}
 		page, err := r.nodes["c"].Router().Page(t.Context(), table, machine.PageRequest{}, true)
 		if err != nil || page.Count != 30 || page.More {
@@ -238,6 +238,9 @@ func TestATableMadeAtOnceIsSpread(t *testing.T) {
 		first := map[cluster.NodeID]int{}
 		for _, p := range table.Partitions {
 			first[p.Birth[0].Node]++
+			if len(p.Birth) != 3 {
+				t.Errorf("a partition begins on %v", p.Birth)
+			}
 		}
 		if len(table.Partitions) != 3 || len(first) != 3 {
 			t.Errorf("%d partitions are to be led by %v", len(table.Partitions), first)

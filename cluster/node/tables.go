@@ -73,7 +73,7 @@ func (n *Node) addPartitions(t *catalog.Txn, tableID string) {
 	nodes := n.placeable(t.State())
 	count := n.config.Partitions
 	if count == 0 {
-		count = max(1, len(nodes))
+		count = placement.Partitions(len(nodes))
 	}
 	for _, r := range placement.Ranges(count) {
 		p := &catalog.Partition{Group: t.NewGroup(), TableID: tableID, Lo: r.Lo, Hi: r.Hi}

@@ -58,6 +58,27 @@ func TestFirstLeadsLeast(t *testing.T) {
 	}
 }
 
+func TestPartitionsReachEveryNode(t *testing.T) {
+	for nodes := 1; nodes <= 20; nodes++ {
+		list := make([]Node, nodes)
+		for i := range list {
+			list[i].ID = cluster.NodeID(rune('a' + i))
+		}
+		n := Partitions(nodes)
+		for range n {
+			Peers(list)
+		}
+		for _, node := range list {
+			if node.Load == 0 {
+				t.Errorf("%d partitions on %d nodes leave %s without a peer", n, nodes, node.ID)
+			}
+		}
+		if n > 1 && Replication*(n-1) >= nodes {
+			t.Errorf("%d partitions on %d nodes are more than it takes", n, nodes)
+		}
+	}
+}
+
 func TestAddition(t *testing.T) {
 	nodes := []Node{{ID: "a", Zone: "z1"}, {ID: "b", Zone: "z1"}, {ID: "c", Zone: "z2", Load: 5}}
 	if got, ok := Addition(nodes, []cluster.NodeID{"a"}); !ok || got != "c" {

@@ -108,7 +108,7 @@ func (s *serveSettings) flags(cmd *cobra.Command) {
 	f.StringArrayVar(&s.remotes, "remotes", nil, "region=host:port of a node's peer address in another region; more than once")
 	f.StringVar(&s.credentials, "credentials", "", "file of access keys, in the form of ~/.aws/credentials")
 	f.BoolVar(&s.anyCredentials, "any-credentials", false, "let everybody in; for tests")
-	f.IntVar(&s.partitions, "partitions", 0, "partitions of a new table (default: one for each node of the region)")
+	f.IntVar(&s.partitions, "partitions", 0, "partitions of a new table (default: one for every three nodes of the region)")
 	f.Int64Var(&s.memoryMB, "memory-mb", 256, "memory for the storage engine, in MiB")
 	f.DurationVar(&s.maxSkew, "max-skew", 500*time.Millisecond, "how far clocks of other regions may be ahead before their changes have to wait")
 	f.DurationVar(&s.drainTimeout, "drain-timeout", 20*time.Second, "how long to finish what is under way when told to stop")
