@@ -373,8 +373,43 @@ func TestWindowIsBounded(t *testing.T) {
 		for i := range 100 {
 			f.put(fmt.Sprint(i), big)
 		}
-		if flights := f.link.take(); len(flights) != maxFlights {
-			f.t.Errorf("%d shipments are under way", len(flights))
+		flights, bytes := f.link.take(), 0
+		for _, s := range flights {
+			bytes += len(s.shipment.Body)
+		}
+		last := len(flights[len(flights)-1].shipment.Body)
+		if bytes < maxFlightBytes || bytes-last >= maxFlightBytes {
+			f.t.Errorf("%d shipments of %d bytes are under way", len(flights), bytes)
+		}
+	})
+}
+
+// TestSteadyStreamWaitsForNoVerdict writes as much as fits into a round trip
+// of a third of a second at a thousand commits a second, and hears nothing.
+func TestSteadyStreamWaitsForNoVerdict(t *testing.T) {
+	shipping(t, nil, func(f *fixture) {
+		f.link.acknowledge()
+		for i := range 333 {
+			f.put(fmt.Sprint(i), "v")
+			if sent := f.link.take(); len(sent) != 1 {
+				f.t.Fatalf("commit %d made %d shipments", i, len(sent))
+			}
+		}
+	})
+}
+
+// TestFlightsAreBounded commits more often than any partition does in a round
+// trip.
+func TestFlightsAreBounded(t *testing.T) {
+	shipping(t, nil, func(f *fixture) {
+		f.link.acknowledge()
+		sent := 0
+		for i := range maxFlights + 10 {
+			f.put(fmt.Sprint(i), "v")
+			sent += len(f.link.take())
+		}
+		if sent != maxFlights {
+			f.t.Errorf("%d shipments are under way", sent)
 		}
 	})
 }

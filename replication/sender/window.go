@@ -7,11 +7,14 @@ import (
 )
 
 const (
-	// maxFlights and maxFlightBytes bound what a sender has under way, so that
-	// one that stands still (a target without a leader, a parked state) leaves
-	// the link to the others.
-	maxFlights     = 8
+	// maxFlightBytes bounds what a sender has under way, here and at the other
+	// end, so that one that stands still (a target without a leader, a parked
+	// state) leaves the link to the others. A partition that ships a shipment
+	// for each of its commits has hundreds of small ones under way over a long
+	// way, and must not wait for a round trip before the next: maxFlights is out
+	// of its reach, and bounds what flights cost beside their bytes.
 	maxFlightBytes = 4 << 20
+	maxFlights     = 1024
 
 	minRetry = 50 * time.Millisecond
 	maxRetry = 30 * time.Second
@@ -42,13 +45,15 @@ type verdict struct {
 type window struct {
 	flights []*flight
 	bytes   int
+	// waiting counts the flights that wait to go again.
+	waiting int
 	// generation counts the clears: verdicts on flights from before the last
 	// one are too late.
 	generation uint64
 }
 
 func (w *window) clear() {
-	w.flights, w.bytes = nil, 0
+	w.flights, w.bytes, w.waiting = nil, 0, 0
 	w.generation++
 }
 
@@ -78,8 +83,22 @@ func (w *window) land() (mark position, ok bool) {
 	return mark, ok
 }
 
+// setRetry says when a flight should go again, zero that it is under way.
+func (w *window) setRetry(f *flight, at time.Time) {
+	if !f.retryAt.IsZero() {
+		w.waiting--
+	}
+	if !at.IsZero() {
+		w.waiting++
+	}
+	f.retryAt = at
+}
+
 // nextRetry is when the next flight should go again.
 func (w *window) nextRetry() (at time.Time, ok bool) {
+	if w.waiting == 0 {
+		return at, false
+	}
 	for _, f := range w.flights {
 		if !f.retryAt.IsZero() && (!ok || f.retryAt.Before(at)) {
 			at, ok = f.retryAt, true
@@ -90,6 +109,9 @@ func (w *window) nextRetry() (at time.Time, ok bool) {
 
 // due returns a flight that should go again by now, nil when there is none.
 func (w *window) due(now time.Time) *flight {
+	if w.waiting == 0 {
+		return nil
+	}
 	for _, f := range w.flights {
 		if !f.retryAt.IsZero() && !f.retryAt.After(now) {
 			return f
@@ -100,7 +122,7 @@ func (w *window) due(now time.Time) *flight {
 
 // ship gives a flight to the link.
 func (s *Sender) ship(f *flight) {
-	f.retryAt = time.Time{}
+	s.window.setRetry(f, time.Time{})
 	generation := s.window.generation
 	s.options.Link.Ship(&f.shipment, func(v link.Verdict, err error) {
 		s.deliver(verdict{flight: f, generation: generation, verdict: v, err: err})
@@ -139,7 +161,7 @@ func (s *Sender) takeVerdicts() {
 			f.done = true
 			s.options.Meter.acknowledged(f.shipment.Count, f.made, s.options.Now())
 		default:
-			f.retryAt = now.Add(min(max(v.verdict.RetryAfter, minRetry), maxRetry))
+			s.window.setRetry(f, now.Add(min(max(v.verdict.RetryAfter, minRetry), maxRetry)))
 			s.options.Meter.retried()
 			s.note(v.verdict.Reason)
 		}
