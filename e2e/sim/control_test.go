@@ -16,14 +16,16 @@ import (
 // in the nodes of one region, and see to it that the checkers notice.
 
 // during makes a storm of one kind: what begins happens to the nodes of the
-// first region in turn, and ends after a while.
+// first region in turn, and ends after a while. It comes to each node more than
+// once, because it means little to one that leads nothing.
 func during(seed uint64, begins, ends sim.Kind, lasts time.Duration) sim.Plan {
-	p := sim.Draw(seed, 25*time.Second)
+	const calm, times = 2 * time.Second, 7
+	p := sim.Draw(seed, max(25*time.Second, times*(lasts+calm)))
 	p.Shared, p.Tuning, p.Checkpoint = 3, group.Tuning{}, 300*time.Millisecond
 	p.Clients, p.Diarists, p.Pause = 4, 3, 30*time.Millisecond
 	p.Events = nil
 	// The last one is still on when the clients stop.
-	for at := 2 * time.Second; at < p.Storm; at += lasts + 2*time.Second {
+	for at := calm; at < p.Storm; at += lasts + calm {
 		p.Events = append(p.Events,
 			sim.Event{At: at, Kind: begins, Node: len(p.Events) / 2 % 3},
 			sim.Event{At: min(at+lasts, p.Storm), Kind: ends},
