@@ -76,6 +76,9 @@ type Config struct {
 	LogFS raftlog.FS
 	// LogSegmentBytes is the size of the log's files; 0 means the default.
 	LogSegmentBytes int64
+	// LogCacheBytes bounds the memory that holds the tail of the log; 0 means the
+	// default.
+	LogCacheBytes int64
 	// Faults are for the simulator's negative controls.
 	Faults Faults
 	// Tap is for the simulator: it sees each message to another node.

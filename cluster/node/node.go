@@ -95,7 +95,13 @@ func (n *Node) open() error {
 	if err != nil {
 		return fmt.Errorf("open state: %w", err)
 	}
-	logOptions := raftlog.Options{Dir: filepath.Join(n.config.Dir, "log"), SegmentBytes: n.config.LogSegmentBytes, Fatal: n.config.Fatal, Sync: true}
+	logOptions := raftlog.Options{
+		Dir:          filepath.Join(n.config.Dir, "log"),
+		SegmentBytes: n.config.LogSegmentBytes,
+		CacheBytes:   n.config.LogCacheBytes,
+		Fatal:        n.config.Fatal,
+		Sync:         true,
+	}
 	if n.config.InMemory && n.config.LogFS == nil {
 		n.config.LogFS = memfs.New()
 	}

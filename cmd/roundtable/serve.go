@@ -109,7 +109,7 @@ func (s *serveSettings) flags(cmd *cobra.Command) {
 	f.StringVar(&s.credentials, "credentials", "", "file of access keys, in the form of ~/.aws/credentials")
 	f.BoolVar(&s.anyCredentials, "any-credentials", false, "let everybody in; for tests")
 	f.IntVar(&s.partitions, "partitions", 0, "partitions of a new table (default: one for every three nodes of the region)")
-	f.Int64Var(&s.memoryMB, "memory-mb", 256, "memory for the storage engine, in MiB")
+	f.Int64Var(&s.memoryMB, "memory-mb", 1024, "memory for the node, in MiB, not counting the files that the system caches")
 	f.DurationVar(&s.maxSkew, "max-skew", 500*time.Millisecond, "how far clocks of other regions may be ahead before their changes have to wait")
 	f.DurationVar(&s.drainTimeout, "drain-timeout", 20*time.Second, "how long to finish what is under way when told to stop")
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -146,6 +146,7 @@ func serve(ctx context.Context, s serveSettings) error {
 		default:
 		}
 	}
+	limitMemory(s.memoryMB)
 	p, err := process.New(config)
 	if err != nil {
 		return err
@@ -207,6 +208,10 @@ func (s *serveSettings) config(logger *slog.Logger) (process.Config, error) {
 	case s.credentials == "" && !s.anyCredentials:
 		return c, errors.New("nobody could call: give --credentials a file of access keys, or --any-credentials to let everybody in")
 	}
+	memory, err := shareMemory(s.memoryMB)
+	if err != nil {
+		return c, err
+	}
 	regions, err := remotes(s.remotes)
 	if err != nil {
 		return c, err
@@ -223,7 +228,7 @@ func (s *serveSettings) config(logger *slog.Logger) (process.Config, error) {
 		Logger:      logger,
 		Node: node.Config{
 			ID: cluster.NodeID(s.nodeID), Region: s.region, Zone: s.zone,
-			Dir: s.dataDir, MemoryBudget: s.memoryMB << 20,
+			Dir: s.dataDir, MemoryBudget: memory.engine, LogCacheBytes: memory.log,
 			Address: s.peerAdvertise, Expect: s.expect, Partitions: s.partitions,
 			Group: s.group, CheckpointEvery: s.checkpointEvery,
 			Gossip: &node.Gossip{

@@ -70,7 +70,7 @@ for r in 0 1 2; do
       - --peer-advertise=$net.1$((n + 1)):7000
       - --gossip-advertise=$net.1$((n + 1)):7001
       - --seeds=$net.11:7001,$net.12:7001,$net.13:7001
-      - --memory-mb=64
+      - --memory-mb=256
 $(remotes "$region")
     ports: ["127.0.0.1:${ports}8$((r + 1))0$((n + 1)):8000", "127.0.0.1:${ports}9$((r + 1))0$((n + 1)):8080"]
     volumes: ["$region-$node:/data", "./credentials:/etc/roundtable/credentials:ro"]

@@ -149,7 +149,7 @@ func (l *lab) loadedMemory(ctx context.Context) error {
 	}
 	budget := []float64{budgetMB << 20 / megabyte}
 	row := judge.Beside(l.goal, "node under load: most resident", "MB", []float64{float64(peak.Resident) / megabyte},
-		"--memory-mb", budget, judge.AtMost(1)).With("pages of mapped files count; the budget is the storage engine's")
+		"--memory-mb", budget, judge.AtMost(1)).With("pages of mapped files count")
 	if e := series(s).errors(); e != "" {
 		row = row.With("%s", e)
 	}

@@ -95,7 +95,7 @@ func (n *Node) arguments(r *Region, i int, o Options) []string {
 	args := []string{
 		"--node-id", n.ID, "--region", n.Region, "--zone", fmt.Sprintf("zone-%d", i+1), "--data-dir", n.Dir,
 		"--api-listen", n.API, "--ops-listen", n.Operations, "--peer-listen", n.Peer, "--gossip-listen", n.Gossip,
-		"--memory-mb", "64", "--expect", fmt.Sprint(o.Nodes),
+		"--memory-mb", "256", "--expect", fmt.Sprint(o.Nodes),
 		// More than the default: each node leads a part of a table.
 		"--partitions", fmt.Sprint(o.Nodes),
 	}
