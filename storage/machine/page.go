@@ -79,8 +79,9 @@ type pageBuilder struct {
 	page       Page
 	tombstones int
 	// buf is the rest of a block from which keys and items are cut, for few
-	// allocations.
-	buf []byte
+	// allocations, and block the length of that.
+	buf   []byte
+	block int
 }
 
 // add examines the next key. key and s are valid during the call only.
@@ -144,15 +145,17 @@ func (b *pageBuilder) match(encoded item.Encoded) error {
 	return nil
 }
 
-const blockBytes = 32 << 10
+// Blocks grow with the page: most are small, and a large one is a megabyte.
+const minBlockBytes, maxBlockBytes = 2 << 10, 128 << 10
 
 // keep copies src into the current block.
 func (b *pageBuilder) keep(src []byte) []byte {
-	if len(src) > blockBytes/4 {
+	if len(src) > maxBlockBytes/4 {
 		return bytes.Clone(src)
 	}
 	if len(src) > len(b.buf) {
-		b.buf = make([]byte, blockBytes)
+		b.block = min(max(2*b.block, minBlockBytes, 4*len(src)), maxBlockBytes)
+		b.buf = make([]byte, b.block)
 	}
 	n := copy(b.buf, src)
 	kept := b.buf[:n:n]
