@@ -211,10 +211,11 @@ func parsePage(answer []byte) (page, error) {
 	return p, err
 }
 
-// field decodes what follows the last time that a name stands in an answer. No
-// attribute of the items is called like that.
+// field decodes what follows a name in an answer. No attribute of the items is
+// called like that. Forwards, the search takes many bytes at a time; backwards it
+// would take one.
 func field(answer []byte, name string, into any) (bool, error) {
-	at := bytes.LastIndex(answer, []byte(name))
+	at := bytes.Index(answer, []byte(name))
 	if at < 0 {
 		return false, nil
 	}
