@@ -341,14 +341,7 @@ func (a *API) page(ctx context.Context, in *pageRequest, t *catalog.Table, keys 
 	w.number("Count", found.Count)
 	if !req.CountOnly {
 		w.member("Items")
-		w.b = append(w.b, '[')
-		for i, e := range found.Items {
-			if i > 0 {
-				w.b = append(w.b, ',')
-			}
-			w.b = awsjson.AppendItem(w.b, e)
-		}
-		w.b = append(w.b, ']')
+		w.b = awsjson.AppendItems(w.b, found.Items)
 	}
 	if found.More {
 		if found.Last == nil {

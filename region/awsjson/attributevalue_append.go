@@ -2,6 +2,7 @@ package awsjson
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"unicode/utf8"
 
@@ -20,6 +21,38 @@ func AppendItem(dst []byte, e item.Encoded) []byte {
 	}
 	return dst
 }
+
+// AppendItems appends items as an array of DynamoDB's JSON, to an answer that an
+// operation is writing. They are as AppendItem expects them.
+func AppendItems(dst []byte, items []item.Encoded) []byte {
+	// The first few items tell how long all will be, so that a page of 1 MB is
+	// not moved again and again while it grows.
+	const sample = 2 << 10
+	rest := 0
+	for _, e := range items {
+		rest += len(e)
+	}
+	dst = append(dst, '[')
+	start, taken := len(dst), 0
+	for i, e := range items {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = AppendItem(dst, e)
+		before := taken
+		taken += len(e)
+		rest -= len(e)
+		if before < sample && taken >= sample {
+			expected := rest * (len(dst) - start) / taken
+			dst = Grow(dst, min(expected+expected/16+sample, maxExpansion*rest+sample))
+		}
+	}
+	return append(dst, ']')
+}
+
+// maxExpansion is how much longer than its encoding an item as JSON is expected
+// to be at most. Lists of nothing but NULL are longer.
+const maxExpansion = 3
 
 // AppendItemValue appends an attribute value as DynamoDB's JSON.
 func AppendItemValue(dst []byte, v item.Value) []byte {
@@ -116,14 +149,40 @@ func appendBase64(dst, p []byte) []byte {
 
 // appendStringBytes is AppendString of bytes. Most strings need no escapes.
 func appendStringBytes(dst, s []byte) []byte {
-	for _, c := range s {
-		if c < 0x20 || c == '"' || c == '\\' {
-			return AppendString(dst, string(s))
-		}
-	}
-	if !utf8.Valid(s) {
+	if !isPlain(s) && !isPlainUnicode(s) {
 		return AppendString(dst, string(s))
 	}
 	dst = append(append(dst, '"'), s...)
 	return append(dst, '"')
+}
+
+// isPlain reports whether s is ASCII that JSON has as it is. It looks at eight
+// bytes at a time: a page has a million.
+func isPlain(s []byte) bool {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	for ; len(s) >= 8; s = s[8:] {
+		w := binary.LittleEndian.Uint64(s)
+		quote, backslash := w^ones*'"', w^ones*'\\'
+		// The top bit of a byte is set where that byte, or one before it, is
+		// below a blank, is one of the two, or no ASCII.
+		if ((w-ones*' ')&^w|(quote-ones)&^quote|(backslash-ones)&^backslash|w)&tops != 0 {
+			return false
+		}
+	}
+	for _, c := range s {
+		if c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// isPlainUnicode is isPlain of UTF-8.
+func isPlainUnicode(s []byte) bool {
+	for _, c := range s {
+		if c < ' ' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return utf8.Valid(s)
 }

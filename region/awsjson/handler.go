@@ -1,7 +1,6 @@
 package awsjson
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,7 +11,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/roundtabledb/roundtable/storage"
@@ -74,28 +72,13 @@ func NewHandler(o Options) *Handler {
 	return &Handler{o: o}
 }
 
-// answer is a response under construction. Its buffers are reused.
-type answer struct {
-	body []byte
-	// packed is the body as it is sent to a client that takes it packed.
-	packed bytes.Buffer
-}
-
-var answers = sync.Pool{New: func() any { return &answer{body: make([]byte, 0, 4096)} }}
-
-// maxPooled bounds the buffers that are kept for reuse.
-const maxPooled = 256 << 10
-
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	seen := Observation{Start: time.Now(), Status: http.StatusOK}
-	out := answers.Get().(*answer)
-	out.body = out.body[:0]
+	out := newAnswer()
 	h.serve(w, r, out, &seen)
 	seen.Out = len(out.body)
-	if max(cap(out.body), out.packed.Cap()) <= maxPooled {
-		answers.Put(out)
-	}
+	out.release()
 	if h.o.Observe != nil {
 		h.o.Observe(r.Context(), seen)
 	}

@@ -43,7 +43,21 @@ type Store struct {
 // New makes a region that ends with the test.
 func New(t testing.TB) *Store {
 	t.Helper()
-	e, err := engine.Open(engine.Options{InMemory: true})
+	return open(t, engine.Options{InMemory: true})
+}
+
+// NewOnDisk is New with the items in files, once Checkpoint was called.
+func NewOnDisk(t testing.TB) *Store {
+	t.Helper()
+	return open(t, engine.Options{Dir: t.TempDir(), MemoryBudget: 256 << 20})
+}
+
+// Checkpoint has the engine write everything out.
+func (s *Store) Checkpoint() error { return s.engine.Checkpoint() }
+
+func open(t testing.TB, o engine.Options) *Store {
+	t.Helper()
+	e, err := engine.Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
