@@ -89,7 +89,7 @@ func Addition(nodes []Node, has []cluster.NodeID) (cluster.NodeID, bool) {
 // Partitions is how many partitions a new table has on so many nodes, where
 // nobody says otherwise: as few as give each node a peer of it. Commands to one
 // partition share log entries, frames and syncs, so fewer partitions take less
-// work: with 64 clients on three nodes two thirds of what three would. Even with 256
+// work: with 64 clients on three nodes 60 % of what three would. Even with 256
 // clients the node that leads the only partition has less to do for a put
 // (19 µs) than each of three that lead one of three (21 µs), because requests come
 // to all nodes. The leaders of tables are spread.

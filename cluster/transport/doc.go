@@ -22,8 +22,8 @@
 //
 // A frame holds whatever waits when the stream is ready for it. No timer delays
 // a request: an idle lane sends it at once, a busy one sends many together. Only
-// the idle traffic of Raft, heartbeats and appends without entries, waits a few
-// milliseconds for company.
+// the idle traffic of Raft, heartbeats and appends without entries, and the answers
+// to it wait up to 20 ms for company.
 //
 // # Errors
 //

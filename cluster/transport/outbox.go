@@ -84,8 +84,8 @@ type outbox struct {
 }
 
 // patient messages do not wake the sender. They go out with the next one that
-// does, or when the oldest has waited for patience. They are Raft's idle traffic:
-// three nodes with 300 groups that idle send a sixth of the frames this way.
+// does, or when the oldest has waited for patience. They are Raft's idle traffic,
+// whose frames cost more than what is in them.
 func (m Method) patient() bool { return m == RaftIdle }
 
 func (o *outbox) init(to cluster.NodeID, lane Lane) {
