@@ -375,6 +375,7 @@ type ledPartition struct {
 }
 
 func (p ledPartition) ID() uint64               { return uint64(p.group) }
+func (p ledPartition) Writes() uint64           { return 0 }
 func (p ledPartition) Head() uint64             { return p.machine.Meta().NextSeq - 1 }
 func (p ledPartition) Changed() <-chan struct{} { return p.machine.Changed() }
 

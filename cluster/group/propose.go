@@ -34,6 +34,9 @@ func (g *Group) Propose(cmd []byte, done func(command.Result, error)) {
 	}
 }
 
+// Writes is how many commands of clients this peer has taken since it started.
+func (g *Group) Writes() uint64 { return g.queue.written() }
+
 // NotLeaderError is the cause of an error of kind storage.NotLeader.
 type NotLeaderError struct {
 	// Leader is who the peer asked believes to lead, zero when it has no idea.

@@ -49,6 +49,8 @@ type queue struct {
 		share int
 		// wanted is how many must wait for add to report it. 0 wants none.
 		wanted int
+		// writes counts the commands of clients that were let in.
+		writes uint64
 	}
 }
 
@@ -109,6 +111,19 @@ func (l *line) take(dst []proposal, n, size int) []proposal {
 	return dst
 }
 
+// write reports whether a proposal is what a client writes.
+func (p *proposal) write() bool {
+	if len(p.cmd) == 0 {
+		return false
+	}
+	switch command.Kind(p.cmd[0]) {
+	case command.Put, command.Update, command.Delete, command.Transact:
+		return true
+	default:
+		return false
+	}
+}
+
 // merge reports whether a proposal is a state of another region.
 func (p *proposal) merge() bool {
 	return len(p.cmd) > 0 && command.Kind(p.cmd[0]) == command.Merge
@@ -140,6 +155,9 @@ func (q *queue) add(p proposal) (notable bool, err *storage.Error) {
 	}
 	l.waiting = append(l.waiting, p)
 	l.bytes += len(p.cmd)
+	if p.write() {
+		q.mu.writes++
+	}
 	n := q.lenLocked()
 	return n == 1 || n == q.mu.wanted, nil
 }
@@ -179,6 +197,13 @@ func (q *queue) want(n int) (waiting int) {
 	defer q.mu.Unlock()
 	q.mu.wanted = n
 	return q.lenLocked()
+}
+
+// written is how many commands of clients were let in so far.
+func (q *queue) written() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.mu.writes
 }
 
 // setOpen lets proposals in.

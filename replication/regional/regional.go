@@ -155,6 +155,8 @@ func (p partition) ID() uint64 { return uint64(p.g.ID()) }
 
 func (p partition) Head() uint64 { return p.g.Machine().Meta().NextSeq - 1 }
 
+func (p partition) Writes() uint64 { return p.g.Writes() }
+
 func (p partition) Changed() <-chan struct{} { return p.g.Machine().Changed() }
 
 func (p partition) Changes(after uint64, max int) ([]change.Change, error) {

@@ -25,18 +25,24 @@ const (
 // fill ships until the window or the link is full or there is nothing more to
 // ship. When the link was full, room says when that may have changed. again
 // says that there may be more, but that it read for a while without finding
-// anything to ship.
+// anything to ship. A backlog that is held back goes on at s.pace.next.
 func (s *Sender) fill() (room <-chan struct{}, again bool, err error) {
+	s.pace.waits = false
 	for {
+		now := time.Now()
+		s.pace.look(s.options.Partition.Writes(), now)
 		ok, space := s.options.Link.Room(s.options.Partition.ID())
 		if !ok {
 			return space, false, nil
 		}
-		if f := s.window.due(time.Now()); f != nil {
+		if f := s.window.due(now); f != nil {
 			s.ship(f)
 			continue
 		}
 		if s.window.full() {
+			return nil, false, nil
+		}
+		if s.pace.hold(s.behind(), now) {
 			return nil, false, nil
 		}
 		before := s.read
@@ -46,6 +52,7 @@ func (s *Sender) fill() (room <-chan struct{}, again bool, err error) {
 			return nil, false, err
 		case f != nil:
 			f.mark = s.read
+			s.pace.took(f.shipment.Count, now)
 			s.window.add(f)
 			s.ship(f)
 		case s.read == before:
@@ -84,7 +91,7 @@ func (s *Sender) next() (*flight, error) {
 // readScan reads the next keys.
 func (s *Sender) readScan(f *flight) error {
 	page, err := s.options.Partition.Page(machine.PageRequest{
-		Lo: s.read.nextKey(), Limit: readItems, MaxBytes: shipmentBytes, WithTombstones: true,
+		Lo: s.read.nextKey(), Limit: s.pace.atMost(readItems), MaxBytes: shipmentBytes, WithTombstones: true,
 	})
 	if err != nil {
 		return fmt.Errorf("sender: scan: %w", err)
@@ -106,7 +113,7 @@ func (s *Sender) readScan(f *flight) error {
 
 // readFeed reads the next changes.
 func (s *Sender) readFeed(f *flight) error {
-	changes, err := s.options.Partition.Changes(s.read.seq, readChanges)
+	changes, err := s.options.Partition.Changes(s.read.seq, s.pace.atMost(readChanges))
 	if err != nil {
 		return fmt.Errorf("sender: feed: %w", err)
 	}
@@ -116,6 +123,7 @@ func (s *Sender) readFeed(f *flight) error {
 			return err
 		}
 		s.read.seq = c.Seq
+		s.pace.made = time.UnixMilli(c.TimeMillis)
 		if len(f.shipment.Body) >= shipmentBytes {
 			break
 		}

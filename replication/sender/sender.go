@@ -40,6 +40,9 @@ type Partition interface {
 	ID() uint64
 	// Head is the number of the newest change.
 	Head() uint64
+	// Writes is how many commands of clients this node has taken for the
+	// partition.
+	Writes() uint64
 	// Changed returns a channel that is closed after the next change.
 	Changed() <-chan struct{}
 	// Changes returns at most max changes after one, in order; none when there
@@ -116,6 +119,7 @@ type Sender struct {
 	// flushAt is when acked must be stored; zero while it is.
 	flushAt time.Time
 	window  window
+	pace    pace
 	// newer is the keys of which a newer state was shipped than the change log
 	// said by then, with its version: changes up to it need not be shipped.
 	newer map[string]version.Version
@@ -292,6 +296,9 @@ func (s *Sender) await(ctx context.Context, changed, room <-chan struct{}) {
 func (s *Sender) nextTime(full bool) (at time.Time, ok bool) {
 	if !full {
 		at, ok = s.window.nextRetry()
+	}
+	if s.pace.waits && (!ok || s.pace.next.Before(at)) {
+		at, ok = s.pace.next, true
 	}
 	if !s.flushAt.IsZero() && (!ok || s.flushAt.Before(at)) {
 		return s.flushAt, true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,10 +27,13 @@ type led struct {
 	index    uint64
 	advances int
 	deposed  bool
+	writes   atomic.Uint64
 }
 
 func (p *led) ID() uint64   { return 7 }
 func (p *led) Head() uint64 { return p.Meta().NextSeq - 1 }
+
+func (p *led) Writes() uint64 { return p.writes.Load() }
 
 func (p *led) Consumers() (map[string]machine.ConsumerState, error) {
 	return p.Partition.Consumers(), nil
