@@ -40,6 +40,9 @@ type Config struct {
 	// InMemory keeps everything in memory, and loses it at Close. Dir is not
 	// used then.
 	InMemory bool
+	// Background is called when long work in the background begins, and what it
+	// returns when that has ended. The default does nothing.
+	Background func() (end func())
 	// MemoryBudget bounds the memory of the storage engine, in bytes; 0 means
 	// the engine's default.
 	MemoryBudget int64

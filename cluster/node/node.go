@@ -15,6 +15,7 @@ import (
 	"github.com/roundtabledb/roundtable/cluster"
 	"github.com/roundtabledb/roundtable/cluster/catalog"
 	"github.com/roundtabledb/roundtable/cluster/dispatch"
+	"github.com/roundtabledb/roundtable/cluster/duty"
 	"github.com/roundtabledb/roundtable/cluster/group"
 	"github.com/roundtabledb/roundtable/cluster/host"
 	"github.com/roundtabledb/roundtable/cluster/member"
@@ -91,6 +92,8 @@ func (n *Node) open() error {
 		MemoryBudget: n.config.MemoryBudget,
 		Fatal:        n.config.Fatal,
 		Logger:       n.logger,
+		Background:   n.config.Background,
+		Pause:        duty.New(n.ctx.Done()).Pause,
 	})
 	if err != nil {
 		return fmt.Errorf("open state: %w", err)

@@ -74,7 +74,7 @@ func BenchmarkSync(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			f := newFile(b)
 			f.noAIO = name == "fdatasync"
-			if err := f.Allocate(1 << 20); err != nil {
+			if err := f.Allocate(1<<20, func() {}); err != nil {
 				b.Fatal(err)
 			}
 			block := make([]byte, 4096)

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/roundtabledb/roundtable/cluster/duty"
 	"github.com/roundtabledb/roundtable/cluster/raftlog/record"
 )
 
@@ -26,8 +27,10 @@ func segmentName(number uint32) string { return fmt.Sprintf("%010d%s", number, s
 type allocator struct {
 	log   *Log
 	ready chan prepared
-	quit  chan struct{}
-	done  sync.WaitGroup
+	// wanted holds a token while somebody waits for a segment.
+	wanted chan struct{}
+	quit   chan struct{}
+	done   sync.WaitGroup
 
 	mu struct {
 		sync.Mutex
@@ -44,6 +47,7 @@ type prepared struct {
 func (a *allocator) init(l *Log) {
 	a.log = l
 	a.ready = make(chan prepared)
+	a.wanted = make(chan struct{}, 1)
 	a.quit = make(chan struct{})
 }
 
@@ -51,7 +55,7 @@ func (a *allocator) init(l *Log) {
 func (a *allocator) start(number uint32) {
 	a.done.Go(func() {
 		for {
-			seg, err := a.prepare(number)
+			seg, err := a.prepare(number, duty.New(a.wanted).Pause)
 			if err != nil && !errors.Is(err, syscall.ENOSPC) {
 				a.log.fail(err)
 			}
@@ -72,6 +76,7 @@ func (a *allocator) start(number uint32) {
 
 // stop ends the goroutine and waits for it.
 func (a *allocator) stop() {
+	a.wanted <- struct{}{} // nobody else waits any more
 	close(a.quit)
 	a.done.Wait()
 }
@@ -79,15 +84,32 @@ func (a *allocator) stop() {
 // take returns the next segment. The disk may have been full for a while, so
 // it asks twice: space may have been freed since.
 func (a *allocator) take() (*segment, error) {
-	p := <-a.ready
+	p := a.await()
 	if p.err != nil {
-		p = <-a.ready
+		p = a.await()
 	}
 	return p.segment, p.err
 }
 
-// prepare makes a segment's file, from an old one if there is one.
-func (a *allocator) prepare(number uint32) (*segment, error) {
+// await waits for what is prepared, and has it hurried up.
+func (a *allocator) await() prepared {
+	select {
+	case p := <-a.ready:
+		return p
+	default:
+	}
+	a.wanted <- struct{}{}
+	p := <-a.ready
+	select {
+	case <-a.wanted:
+	default:
+	}
+	return p
+}
+
+// prepare makes a segment's file, from an old one if there is one. Else it calls
+// pause now and then.
+func (a *allocator) prepare(number uint32, pause func()) (*segment, error) {
 	l := a.log
 	seg := &segment{number: number, name: l.path(segmentName(number)), seed: record.NewSeed(l.salt, number)}
 	var err error
@@ -96,7 +118,7 @@ func (a *allocator) prepare(number uint32) (*segment, error) {
 			seg.file, err = l.fs.Open(seg.name)
 		}
 	} else if seg.file, err = l.fs.Create(seg.name); err == nil {
-		if err = seg.file.Allocate(l.options.SegmentBytes); err != nil {
+		if err = seg.file.Allocate(l.options.SegmentBytes, pause); err != nil {
 			seg.file.Close()
 			l.fs.Remove(seg.name) // its space is needed; if it stays, Open removes it
 		}

@@ -99,7 +99,7 @@ func benchmarkRaw(b *testing.B, batch int) {
 	}
 	defer f.Close()
 	const size = 64 << 20
-	if err := f.Allocate(size); err != nil {
+	if err := f.Allocate(size, func() {}); err != nil {
 		b.Fatal(err)
 	}
 	buf := make([]byte, batch*benchmarkEntryBytes)

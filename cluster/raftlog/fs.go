@@ -39,7 +39,8 @@ type File interface {
 	Size() (int64, error)
 	// Allocate sets the length of the file and sees to it that later writes
 	// within it need no space and change no metadata. It is durable on return.
-	Allocate(size int64) error
+	// It calls pause now and then, which takes its time.
+	Allocate(size int64, pause func()) error
 	// Sync returns when everything written is durable (fdatasync).
 	Sync() error
 }

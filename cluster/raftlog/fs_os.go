@@ -110,7 +110,7 @@ const zeroBytes = 1 << 20
 
 // Allocate fills the file with zeros. Space that was only reserved would cost
 // each sync a change of metadata.
-func (f *osFile) Allocate(size int64) error {
+func (f *osFile) Allocate(size int64, pause func()) error {
 	if err := reserve(f.File, size); err != nil {
 		return err
 	}
@@ -122,6 +122,7 @@ func (f *osFile) Allocate(size int64) error {
 		if err := f.Sync(); err != nil {
 			return err
 		}
+		pause()
 	}
 	return f.File.Sync()
 }

@@ -66,7 +66,7 @@ func checkNames(t *testing.T, f raftlog.FS, folder string) {
 func checkContent(t *testing.T, f raftlog.FS, folder string) {
 	file, err := f.Create(filepath.Join(folder, "content"))
 	must(t, err)
-	must(t, file.Allocate(3<<20+5))
+	must(t, file.Allocate(3<<20+5, func() {}))
 	_, err = file.WriteAt([]byte("hello"), 3<<20)
 	must(t, err)
 	must(t, file.Sync())

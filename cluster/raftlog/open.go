@@ -133,7 +133,7 @@ func (l *Log) create(old files) (uint32, error) {
 	if err := l.writeIdentity(old.identityNew); err != nil {
 		return 0, diskFailed(err)
 	}
-	seg, err := l.allocator.prepare(1)
+	seg, err := l.allocator.prepare(1, func() {})
 	if err != nil {
 		return 0, err
 	}

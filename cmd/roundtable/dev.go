@@ -75,7 +75,8 @@ func dev(ctx context.Context, port int, data string, inMemory bool, region, logL
 		API: api, OperationsOnAPI: true, Logger: logger,
 		Node: node.Config{
 			ID: "dev", Region: region, Dir: data, InMemory: inMemory, MemoryBudget: 48 << 20,
-			Listener: peer, Expect: 1, Partitions: 1, Group: devTuning,
+			Background: newProcessors().background,
+			Listener:   peer, Expect: 1, Partitions: 1, Group: devTuning,
 			Fatal: func(err error) {
 				select {
 				case failed <- err:

@@ -229,7 +229,8 @@ func (s *serveSettings) config(logger *slog.Logger) (process.Config, error) {
 		Node: node.Config{
 			ID: cluster.NodeID(s.nodeID), Region: s.region, Zone: s.zone,
 			Dir: s.dataDir, MemoryBudget: memory.engine, LogCacheBytes: memory.log,
-			Address: s.peerAdvertise, Expect: s.expect, Partitions: s.partitions,
+			Background: newProcessors().background,
+			Address:    s.peerAdvertise, Expect: s.expect, Partitions: s.partitions,
 			Group: s.group, CheckpointEvery: s.checkpointEvery,
 			Gossip: &node.Gossip{
 				Bind: s.gossipListen, Advertise: s.gossipAdvertise,

@@ -97,6 +97,7 @@ func (e *Engine) flush() error {
 	if err := e.guardSpace(); err != nil {
 		return e.fail(err)
 	}
+	defer e.opts.Background()()
 	if err := e.writeOut(frozen); err != nil {
 		return e.fail(convert("engine.flush", err))
 	}
@@ -133,12 +134,23 @@ func (e *Engine) writeOut(d *delta) (err error) {
 		if err == nil {
 			err = out.write(w)
 		}
+		if out.txn == nil && !e.flushIsUrgent() {
+			e.opts.Pause()
+		}
 		return err == nil
 	})
 	if err != nil {
 		return err
 	}
 	return out.commit()
+}
+
+// flushIsUrgent reports whether the active delta fills up behind the one that
+// is flushed.
+func (e *Engine) flushIsUrgent() bool {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.mu.active.bytes > e.plan.delta/2
 }
 
 // writerBytes is when a writer commits. It is far below what Badger's smallest

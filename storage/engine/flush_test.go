@@ -364,3 +364,39 @@ func readTogether(t *testing.T, e *Engine, least []uint64, keys int, reverse boo
 		}
 	}
 }
+
+// A flush lets others go first, unless commits are about to wait for it.
+func TestFlushPauses(t *testing.T) {
+	for name, urgent := range map[string]bool{"nobody waits": false, "commits are about to wait": true} {
+		t.Run(name, func(t *testing.T) {
+			var e *Engine
+			var pauses, begun, ended int
+			e = open(t, Options{
+				InMemory:   true,
+				Pause:      func() { pauses++ },
+				Background: func() func() { begun++; return func() { ended++ } },
+			})
+			for n := range 20 {
+				commit(t, e, fmt.Sprint(n), strings.Repeat("x", 64<<10))
+			}
+			e.mu.Lock()
+			e.freezeLocked()
+			if urgent {
+				e.plan.delta = 1
+			}
+			e.mu.Unlock()
+			if urgent {
+				commit(t, e, "more", "of it")
+			}
+			if err := e.flush(); err != nil {
+				t.Fatal(err)
+			}
+			if want := map[bool]int{false: 20, true: 0}[urgent]; pauses != want {
+				t.Errorf("%d pauses, not %d", pauses, want)
+			}
+			if begun != 1 || ended != 1 {
+				t.Errorf("%d flushes began, %d ended", begun, ended)
+			}
+		})
+	}
+}

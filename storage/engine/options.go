@@ -37,6 +37,14 @@ type Options struct {
 	// FreeSpace returns the bytes left on the disk of a directory. The default
 	// asks the file system; tests inject their own.
 	FreeSpace func(dir string) (uint64, error)
+	// Background is called when a flush begins, and what it returns when it has
+	// ended. That is when Badger begins to write tables and to compact them, too.
+	// The default does nothing.
+	Background func() (end func())
+	// Pause is called by the goroutine that flushes, every 64 KiB, unless commits
+	// are about to wait for the flush. It may let others go first for a while.
+	// The default does nothing.
+	Pause func()
 	// Sync makes a file or directory durable. The default opens it and calls
 	// fsync; tests inject faults.
 	Sync func(path string) error
@@ -66,6 +74,12 @@ func (o *Options) ensureDefaults() error {
 	if o.FreeSpace == nil {
 		o.FreeSpace = freeSpace
 	}
+	if o.Background == nil {
+		o.Background = func() func() { return func() {} }
+	}
+	if o.Pause == nil {
+		o.Pause = func() {}
+	}
 	if o.Sync == nil {
 		o.Sync = syncPath
 	}
@@ -86,13 +100,14 @@ type plan struct {
 }
 
 // plan scales the store to the budget. An eighth of it goes to each of the two
-// deltas, to the cache of values, to blocks, and to indexes and filters, the rest
+// deltas, to the cache of values, to blocks, and to indexes and filters, a sixth
 // to memtables, of which Badger keeps NumMemtables and one more, each 1.3 times
 // its nominal size. Two are enough: only flushes write, and what waits for one
-// waits in the deltas.
+// waits in the deltas. And they are small, because Badger writes each out in one
+// go, during which others find the processors busy.
 func (o *Options) plan() plan {
 	b := o.MemoryBudget
-	memtable := clamp(b/10, 16<<20, 128<<20)
+	memtable := clamp(b/24, 8<<20, 64<<20)
 	const memtables = 2
 	compactors := 2
 	if b >= 1<<30 {

@@ -217,7 +217,7 @@ func (f *file) Sync() error {
 	return nil
 }
 
-func (f *file) Allocate(size int64) error {
+func (f *file) Allocate(size int64, _ func()) error {
 	if err := f.before(Allocate, 0, size); err != nil {
 		return err
 	}

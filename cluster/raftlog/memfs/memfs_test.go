@@ -63,7 +63,7 @@ func TestReadsWhatWasWritten(t *testing.T) {
 	if n, err := file.ReadAt(make([]byte, 10), int64(len(want)-4)); n != 4 || err != io.EOF {
 		t.Errorf("read past the end: %d, %v", n, err)
 	}
-	if err := file.Allocate(40_000); err != nil {
+	if err := file.Allocate(40_000, func() {}); err != nil {
 		t.Fatal(err)
 	}
 	if got := read(t, f, "d/a"); len(got) != 40_000 || !bytes.Equal(got[:len(want)], want) {
@@ -127,7 +127,7 @@ func TestPowerLossKeepsWhatWasSynced(t *testing.T) {
 func TestFailedSyncForgets(t *testing.T) {
 	f := memfs.NewDisk()
 	file := create(t, f, "d/a")
-	if err := file.Allocate(2); err != nil {
+	if err := file.Allocate(2, func() {}); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.SyncDir("d"); err != nil {
