@@ -1,6 +1,7 @@
 package group
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -51,11 +52,14 @@ func TestFollowersHearOfTheLastCommit(t *testing.T) {
 // term that is over, and says nothing but the truth.
 func TestAnnouncementOfADeposedLeader(t *testing.T) {
 	bubble(t, func(t *testing.T) {
+		var mu sync.Mutex
 		var late []func()
 		n := newNet(t, 3, func(o *Options) {
 			patient(o)
 			send := o.Announce
 			o.Announce = func(to cluster.PeerID, args *raft.AppendEntriesRequest) {
+				mu.Lock()
+				defer mu.Unlock()
 				late = append(late, func() { send(to, args) })
 			}
 		})
@@ -68,9 +72,11 @@ func TestAnnouncementOfADeposedLeader(t *testing.T) {
 		for _, p := range n.peers {
 			n.connect(p)
 		}
+		mu.Lock()
 		for _, send := range late {
 			send()
 		}
+		mu.Unlock()
 		time.Sleep(30 * time.Second)
 		if leader := n.leader(); leader != next {
 			t.Errorf("%v leads, not %v", leader.id, next.id)

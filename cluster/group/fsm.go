@@ -104,14 +104,8 @@ func (s *entrySizes) adjust(g *Group) {
 	fit := uint64(t.TrailingBytes / max(1, s.bytes/s.entries))
 	*s = entrySizes{}
 
-	now := g.raft.ReloadableConfig()
-	next := now
-	next.TrailingLogs = min(t.TrailingLogs, max(leastTrailing, fit))
-	next.SnapshotThreshold = min(t.SnapshotThreshold, max(leastTrailing, fit/4))
-	if next == now {
-		return
-	}
-	if err := g.raft.ReloadConfig(next); err != nil {
-		g.opts.Logger.Warn("log is not kept within its bytes", "error", err)
-	}
+	g.reload(func(c *raft.ReloadableConfig) {
+		c.TrailingLogs = min(t.TrailingLogs, max(leastTrailing, fit))
+		c.SnapshotThreshold = min(t.SnapshotThreshold, max(leastTrailing, fit/4))
+	})
 }

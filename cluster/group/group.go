@@ -116,6 +116,9 @@ type Group struct {
 	// before it has returned from its constructor.
 	started chan struct{}
 
+	// reloading is held while raft's configuration changes.
+	reloading sync.Mutex
+
 	// gate keeps the proposer from proposing while leadership is handed over.
 	gate gate
 	// handingOver is held by the one transfer of leadership at a time.

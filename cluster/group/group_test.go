@@ -299,6 +299,8 @@ func TestChangeOfMembers(t *testing.T) {
 		if got := mustConfiguration(t, leader.group); len(got.Members) != 3 || got.Index <= prev {
 			t.Errorf("in the end: %+v", got)
 		}
+		// Raft may send what is proposed at once along with the removal.
+		synctest.Wait()
 		leader.mustPropose("k", "v")
 		time.Sleep(time.Second)
 		if leader.get("k") != "v" || fourth.get("k") != "" {

@@ -75,6 +75,7 @@ type proposer struct {
 	cmds    [][]byte
 	company company
 	news    news
+	beat    beat
 }
 
 // propose runs the proposer until the group stops.
@@ -82,6 +83,11 @@ func (g *Group) propose() {
 	p := proposer{Group: g}
 	defer p.retire()
 	for {
+		select {
+		case <-g.stopping:
+			return // what waits must not be proposed any more
+		default:
+		}
 		term, leads := g.epoch()
 		switch {
 		case p.term != 0 && (!leads || term != p.term):
@@ -97,6 +103,8 @@ func (g *Group) propose() {
 		case <-g.wake:
 		case <-p.news.due():
 			p.announce()
+		case <-p.beat.restores():
+			p.restore()
 		case <-g.stopping:
 			return
 		}
@@ -107,6 +115,7 @@ func (g *Group) propose() {
 // everything before it.
 func (p *proposer) inaugurate(term uint64) {
 	p.term = term
+	p.leads()
 	p.queue.setOpen()
 	p.clock.Observe(p.opts.Machine.Meta().MaxTime)
 	if _, err := p.commit(nil); err != nil {
@@ -129,6 +138,9 @@ func (p *proposer) retire() {
 	if term := p.term; p.leadership.Load().ready {
 		p.setLeadership(term, false)
 		p.opts.OnLeader(false, term)
+	}
+	if p.term != 0 {
+		p.follows()
 	}
 	p.term = 0
 	p.news.forget()
@@ -170,6 +182,8 @@ func (p *proposer) step() bool {
 		}
 	}
 	results, err := p.commit(p.batch)
+	// Counted before the answers, or a quick client would be its own company.
+	p.company.note(len(p.batch)+p.queue.want(0), time.Since(begin))
 	for i := range p.batch {
 		if err != nil {
 			p.batch[i].fail(err)
@@ -177,7 +191,6 @@ func (p *proposer) step() bool {
 			p.batch[i].done(results[i], nil)
 		}
 	}
-	p.company.note(len(p.batch)+p.queue.want(0), time.Since(begin))
 	clear(p.batch)
 	return true
 }

@@ -19,12 +19,16 @@ type Tuning struct {
 	// 1.5 s. Groups stray from it by up to a fifth, so that the groups of a
 	// lost node do not all campaign at once.
 	HeartbeatTimeout time.Duration
+	// HeartbeatInterval is how long a leader that has nothing else to say waits
+	// between two heartbeats, once or twice over. The default is a fifth of
+	// HeartbeatTimeout: a leader may miss a beat, and be late for one.
+	HeartbeatInterval time.Duration
 	// LeaderLease is how long a leader goes on without contact to a quorum. The
-	// default is two thirds of HeartbeatTimeout.
+	// default is nine tenths of HeartbeatTimeout.
 	LeaderLease time.Duration
 	// CommitTimeout is how long, once or twice over, an idle follower may lag
 	// behind the commit index if it misses Announce, and a deposed leader may
-	// not know. The default is two fifths of HeartbeatTimeout.
+	// not know. The default is two thirds of HeartbeatTimeout.
 	CommitTimeout time.Duration
 
 	// SnapshotInterval is how often the log is looked at, to cut it. The default
@@ -50,8 +54,9 @@ type Tuning struct {
 
 func (t *Tuning) ensureDefaults() {
 	setDefault(&t.HeartbeatTimeout, 1500*time.Millisecond)
-	setDefault(&t.LeaderLease, t.HeartbeatTimeout*2/3)
-	setDefault(&t.CommitTimeout, t.HeartbeatTimeout*2/5)
+	setDefault(&t.HeartbeatInterval, t.HeartbeatTimeout/5)
+	setDefault(&t.LeaderLease, t.HeartbeatTimeout*9/10)
+	setDefault(&t.CommitTimeout, t.HeartbeatTimeout*2/3)
 	setDefault(&t.SnapshotInterval, 30*time.Second)
 	setDefault(&t.SnapshotThreshold, 2048)
 	setDefault(&t.TrailingLogs, 8192)

@@ -200,7 +200,7 @@ func (in *inbound) answer(id uint64, m Method, group cluster.GroupID, body []byt
 	if len(body) > maxBody {
 		body, err = nil, storage.Errorf(storage.Internal, "an answer of %d bytes exceeds the limit of %d", len(body), maxBody)
 	}
-	a := answer{id: id, body: body, err: err, patient: m.patient()}
+	a := answer{id: id, body: body, err: err, patient: m == RaftIdle}
 	v := in.t.tap(Message{
 		From: in.t.options.Self, To: in.from, Lane: in.lane, Method: m, Group: group, Reply: true, Size: len(body),
 	})
@@ -232,10 +232,10 @@ func (in *inbound) send(a answer) {
 	case in.mu.waiting:
 	case in.mu.company == nil:
 		in.mu.waiting = true
-		in.mu.company = time.AfterFunc(patience, in.signal)
+		in.mu.company = time.AfterFunc(shortPatience, in.signal)
 	default:
 		in.mu.waiting = true
-		in.mu.company.Reset(patience)
+		in.mu.company.Reset(shortPatience)
 	}
 }
 

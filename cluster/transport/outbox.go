@@ -25,9 +25,12 @@ const (
 	// maxFrame is what gRPC must accept.
 	maxFrame = 16 << 20
 
-	// patience is how long a patient message waits for company. It is a small part
-	// of the time in which Raft wants an answer.
-	patience = 20 * time.Millisecond
+	// shortPatience is how long answers to patient calls wait for company: those
+	// to the calls of one frame are there at about the same time.
+	shortPatience = 20 * time.Millisecond
+	// patientPart is how small a part of the time in which Raft wants an answer a
+	// patient call waits: 94 ms, unless timeouts are changed.
+	patientPart = 8
 )
 
 // call is one request on its way. Its fields are guarded by its outbox's mutex
@@ -39,6 +42,11 @@ type call struct {
 	done   func([]byte, error)
 	// body is nil once the call has finished without having been sent.
 	body []byte
+	// patience is how long the call waits for company. Those that have some do
+	// not wake the sender: they go out with the next one that does, or when the
+	// first of them loses patience. They are Raft's idle traffic, whose frames
+	// cost more than what is in them.
+	patience time.Duration
 	// timer ends the call.
 	timer *time.Timer
 	// sent is set when the body is handed to the stream. From then on an error
@@ -77,16 +85,12 @@ type outbox struct {
 		lastID uint64
 		closed bool
 		// waiting is set while company wakes the sender in time for the patient
-		// calls in the queue.
+		// calls in the queue, which is until then.
 		waiting bool
+		until   time.Time
 		company *time.Timer
 	}
 }
-
-// patient messages do not wake the sender. They go out with the next one that
-// does, or when the oldest has waited for patience. They are Raft's idle traffic,
-// whose frames cost more than what is in them.
-func (m Method) patient() bool { return m == RaftIdle }
 
 func (o *outbox) init(to cluster.NodeID, lane Lane) {
 	o.to, o.lane = to, lane
@@ -137,16 +141,19 @@ func (o *outbox) queueLocked(c *call, copies int) {
 		o.mu.bytes += len(c.body)
 		c.queued++
 	}
-	switch {
-	case !c.method.patient():
+	if c.patience == 0 {
 		o.signal()
-	case o.mu.waiting:
-	case o.mu.company == nil:
-		o.mu.waiting = true
-		o.mu.company = time.AfterFunc(patience, o.leaveNow)
-	default:
-		o.mu.waiting = true
-		o.mu.company.Reset(patience)
+		return
+	}
+	until := time.Now().Add(c.patience)
+	if o.mu.waiting && !until.Before(o.mu.until) {
+		return
+	}
+	o.mu.waiting, o.mu.until = true, until
+	if o.mu.company == nil {
+		o.mu.company = time.AfterFunc(c.patience, o.leaveNow)
+	} else {
+		o.mu.company.Reset(c.patience)
 	}
 }
 

@@ -97,13 +97,12 @@ func (p *pipeline) AppendEntries(args *raft.AppendEntriesRequest, resp *raft.App
 		body := wire.EncodeAppend(head, args.Term, part)
 		// Also requests without entries go by the data lane: one that overtook
 		// entries would be refused, and a refusal ends the pipeline.
-		g.t.call(p.peer.Node, DataLane(g.group), g.appendTimeout(), &call{
-			method: appendMethod(part), group: g.group, body: body,
-			done: func(body []byte, err error) {
-				p.answer(f, body, err)
-				<-p.window
-			},
-		})
+		c := g.append(part, body)
+		c.done = func(body []byte, err error) {
+			p.answer(f, body, err)
+			<-p.window
+		}
+		g.t.call(p.peer.Node, DataLane(g.group), g.appendTimeout(), c)
 	}
 	return f, nil
 }

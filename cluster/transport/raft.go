@@ -199,7 +199,7 @@ func (g *GroupTransport) AppendEntries(_ raft.ServerID, target raft.ServerAddres
 	// through, and the last answer is a fresh sign of life.
 	for _, part := range wire.SplitAppend(make([]wire.Part, 0, 1), args, maxAppend) {
 		body := wire.EncodeAppend(head, args.Term, part)
-		if err := g.ask(peer, lane, g.appendTimeout(), &call{method: appendMethod(part), body: body}, resp); err != nil {
+		if err := g.ask(peer, lane, g.appendTimeout(), g.append(part, body), resp); err != nil {
 			return err
 		}
 		if !resp.Success {
@@ -214,7 +214,7 @@ func (g *GroupTransport) AppendEntries(_ raft.ServerID, target raft.ServerAddres
 func (g *GroupTransport) Announce(to cluster.PeerID, args *raft.AppendEntriesRequest) {
 	part := wire.SplitAppend(make([]wire.Part, 0, 1), args, maxAppend)[0]
 	g.t.call(to.Node, DataLane(g.group), g.appendTimeout(), &call{
-		method: RaftIdle, group: g.group,
+		method: RaftIdle, group: g.group, patience: min(shortPatience, g.appendTimeout()/patientPart),
 		body: wire.EncodeAppend(g.head(to, args.RPCHeader), args.Term, part),
 		done: func([]byte, error) {},
 	})
@@ -290,11 +290,13 @@ func (g *GroupTransport) ask(peer cluster.PeerID, lane Lane, timeout time.Durati
 	return <-ended
 }
 
-func appendMethod(p wire.Part) Method {
+// append is the call with a part of an AppendEntries. Without entries, as a
+// heartbeat, it has patience.
+func (g *GroupTransport) append(p wire.Part, body []byte) *call {
 	if len(p.Entries) == 0 {
-		return RaftIdle
+		return &call{method: RaftIdle, group: g.group, body: body, patience: g.appendTimeout() / patientPart}
 	}
-	return RaftAppend
+	return &call{method: RaftAppend, group: g.group, body: body}
 }
 
 // isHeartbeat says whether a request is of the kind that Raft sends from its

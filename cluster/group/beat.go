@@ -1,0 +1,71 @@
+package group
+
+import (
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// raftBeats is how many heartbeats raft sends in its HeartbeatTimeout, at least
+// half as many.
+const raftBeats = 10
+
+// beat is how often a leader sends heartbeats. Raft has one HeartbeatTimeout for
+// two things: as a follower it waits for so long, as a leader it sends a
+// heartbeat each tenth to fifth of it. That is more often than followers need,
+// and most of what idle groups cost. So the timeout is changed with the role: a
+// leader's is ten times the HeartbeatInterval, which only makes it send less
+// often. How long it goes on without a quorum is its lease, another number.
+type beat struct {
+	// restore says when a peer that leads no more goes back to the timeout of
+	// followers. It does not at once: raft would take the time since it last heard
+	// of a leader for silence, and campaign against the leader that is just elected.
+	restore *time.Timer
+}
+
+// leads makes raft beat as a leader.
+func (p *proposer) leads() {
+	if p.beat.restore != nil {
+		p.beat.restore.Stop()
+		p.beat.restore = nil
+	}
+	p.setHeartbeatTimeout(max(p.opts.Tuning.HeartbeatTimeoutOf(p.opts.ID), raftBeats*p.opts.Tuning.HeartbeatInterval))
+}
+
+// follows makes raft wait as a follower, after a while.
+func (p *proposer) follows() {
+	p.beat.restore = time.NewTimer(p.opts.Tuning.HeartbeatTimeoutOf(p.opts.ID))
+}
+
+// restores returns a channel that says when to restore the timeout.
+func (b *beat) restores() <-chan time.Time {
+	if b.restore == nil {
+		return nil
+	}
+	return b.restore.C
+}
+
+// restore goes back to the timeout of followers.
+func (p *proposer) restore() {
+	p.beat.restore = nil
+	p.setHeartbeatTimeout(p.opts.Tuning.HeartbeatTimeoutOf(p.opts.ID))
+}
+
+func (p *proposer) setHeartbeatTimeout(d time.Duration) {
+	p.reload(func(c *raft.ReloadableConfig) { c.HeartbeatTimeout, c.ElectionTimeout = d, d })
+}
+
+// reload changes raft's configuration.
+func (g *Group) reload(change func(*raft.ReloadableConfig)) {
+	g.reloading.Lock()
+	defer g.reloading.Unlock()
+	now := g.raft.ReloadableConfig()
+	next := now
+	change(&next)
+	if next == now {
+		return
+	}
+	if err := g.raft.ReloadConfig(next); err != nil {
+		g.opts.Logger.Warn("raft does not take a new configuration", "error", err)
+	}
+}
