@@ -76,6 +76,12 @@ type Options struct {
 	Rounds           int
 	WarmUp, Duration time.Duration
 
+	// CPUProfiles, if given, is the folder for profiles of the servers' processor
+	// time: one of each server and case, from the case's first round. Operators
+	// are the servers' URLs for operators, where they serve profiles.
+	CPUProfiles string
+	Operators   []string
+
 	// Progress is told what happens. nil tells nobody.
 	Progress io.Writer
 }
@@ -112,13 +118,20 @@ func (o *Options) validate() error {
 	case o.Rate > 0 && len(o.Sweep) > 0:
 		return errors.New("bench: one rate and a sweep of rates")
 	}
-	return nil
+	return o.validateProfiles()
 }
 
 // Run measures all cases.
 func Run(ctx context.Context, o Options) ([]Result, error) {
 	b, err := newBench(o)
 	if err != nil {
+		return nil, err
+	}
+	return b.run(ctx)
+}
+
+func (b *bench) run(ctx context.Context) ([]Result, error) {
+	if err := b.makeProfilesFolder(); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -145,6 +158,8 @@ type bench struct {
 	// keys are those of the table without and the one with a sort key.
 	keys map[bool]*workload.Keys
 	made []string // tables
+	// profiled is how long a profile is, in seconds.
+	profiled int
 }
 
 func newBench(o Options) (*bench, error) {
@@ -152,7 +167,7 @@ func newBench(o Options) (*bench, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	b := &bench{Options: o, keys: map[bool]*workload.Keys{}}
+	b := &bench{Options: o, keys: map[bool]*workload.Keys{}, profiled: int(o.Duration / time.Second)}
 	var err error
 	if b.ItemSizes.IsZero() {
 		if b.ItemSizes, err = workload.OneSize(o.ItemBytes); err != nil {
@@ -246,7 +261,11 @@ func (b *bench) measure(ctx context.Context, variants []variant) ([]Result, erro
 	for n := range b.Rounds {
 		for i, v := range variants {
 			label := fmt.Sprintf("round %d/%d, case %d/%d  %s", n+1, b.Rounds, i+1, len(variants), b.label(v))
-			r, err := b.round(ctx, v, label)
+			var p profiler
+			if n == 0 && b.CPUProfiles != "" {
+				p = b.profiler(i + 1)
+			}
+			r, err := b.round(ctx, v, label, p)
 			if err != nil {
 				return nil, err
 			}

@@ -24,7 +24,7 @@ type Local struct {
 type localNode struct {
 	cmd      *exec.Cmd
 	endpoint string
-	ready    string // URL
+	ops      string // the operators' URL
 	log      *os.File
 	ended    chan struct{}
 }
@@ -75,7 +75,7 @@ func (l *Local) start(ctx context.Context, binary string, nodes int, extra []str
 		if err != nil {
 			return err
 		}
-		n.endpoint, n.ready = "http://"+api, "http://"+ops+"/readyz"
+		n.endpoint, n.ops = "http://"+api, "http://"+ops
 		l.nodes = append(l.nodes, n)
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
@@ -109,7 +109,7 @@ func startNode(binary string, arguments []string, logName string) (*localNode, e
 // await waits until the node is ready.
 func (n *localNode) await(ctx context.Context) error {
 	for {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, n.ready, nil)
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, n.ops+"/readyz", nil)
 		if err != nil {
 			return err
 		}
@@ -142,10 +142,11 @@ func (n *localNode) lastWords() string {
 // Use makes o measure the region.
 func (l *Local) Use(o *Options) {
 	o.Region, o.AccessKey, o.SecretKey = localRegion, localKey, localSecret
-	o.Endpoints, o.Processes = nil, nil
+	o.Endpoints, o.Processes, o.Operators = nil, nil, nil
 	for _, n := range l.nodes {
 		o.Endpoints = append(o.Endpoints, n.endpoint)
 		o.Processes = append(o.Processes, n.cmd.Process.Pid)
+		o.Operators = append(o.Operators, n.ops)
 	}
 }
 

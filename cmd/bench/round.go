@@ -47,8 +47,9 @@ func (r *round) perOperation(cpu time.Duration) float64 {
 const drainTime = 10 * time.Second
 
 // round measures one variant once: it warms up, measures, and waits for what is
-// still under way, so that a stall at the end counts like any other.
-func (b *bench) round(ctx context.Context, v variant, label string) (round, error) {
+// still under way, so that a stall at the end counts like any other. p takes its
+// profiles of what is measured.
+func (b *bench) round(ctx context.Context, v variant, label string, p profiler) (round, error) {
 	running, cancel := context.WithCancel(ctx)
 	defer cancel()
 	m := newMeter(len(b.ItemSizes.Bytes()))
@@ -63,6 +64,7 @@ func (b *bench) round(ctx context.Context, v variant, label string) (round, erro
 		return round{}, ctx.Err()
 	}
 	m.reset()
+	profiles := p.begin(ctx)
 	server, client := CPU(b.Processes...), OwnCPU()
 	start := time.Now()
 	m.measuring.Store(true)
@@ -81,8 +83,12 @@ func (b *bench) round(ctx context.Context, v variant, label string) (round, erro
 	if open != nil {
 		m.abandonUnbegun(open.untaken(), time.Now())
 	}
+	err := profiles() // they come a little after what they are of
 	if !finished {
 		return round{}, ctx.Err()
+	}
+	if err != nil {
+		return round{}, err
 	}
 	r.take(m)
 	if r.done == 0 && r.firstError != nil {

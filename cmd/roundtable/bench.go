@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -68,13 +69,19 @@ the server stalled; p99* puts that in. With --rate requests are begun at that
 rate whatever becomes of the ones before, by any client that is free, and a
 latency counts from when its request was due. --sweep does that at ten rates up to
 what the closed loop has reached, or at rates that you give; with --plot it draws
-the latencies over them. Without --sweep, --plot draws them over --clients.`,
+the latencies over them. Without --sweep, --plot draws them over --clients.
+
+With --cpu-profile the nodes of --local serve profiles, and one of each node is
+taken while a case is measured in the first round: <case>-node-<n>.pb.gz, where
+cases count from 1 as in the table. "go tool pprof" reads and merges them. A node
+that is profiled is a little slower.`,
 		Example: `  roundtable bench --local 3
   roundtable bench --local 3 --clients 1,64,256 --workload put --rounds 5 --json result.json
   roundtable bench --local 3 --workload ycsb-a --workload ycsb-e --zipfian --rate 2000
   roundtable bench --local 3 --workload put --clients 256 --sweep --plot plots
   roundtable bench --local 3 --workload put --clients 1,4,16,64,256 --plot plots
   roundtable bench --local 3 --workload mixed --item-bytes 256=95,100000=4,400000=1
+  roundtable bench --local 3 --workload put --clients 64 --duration 15s --cpu-profile profiles
 
   roundtable bench --endpoint http://10.0.1.5:8000 --endpoint http://10.0.1.6:8000 \
       --region eu-west-1 --access-key K --secret-key S \
@@ -114,6 +121,7 @@ func (s *benchSettings) flags(cmd *cobra.Command) {
 	f.IntVar(&s.Rounds, "rounds", 3, "how often to measure each case")
 	f.DurationVar(&s.WarmUp, "warm-up", time.Second, "how long to run a case before it is measured")
 	f.DurationVar(&s.Duration, "duration", 5*time.Second, "how long to measure a case each time")
+	f.StringVar(&s.CPUProfiles, "cpu-profile", "", "folder for CPU profiles of the nodes of --local, one of each node and case")
 	f.StringVar(&s.plot, "plot", "", "folder to draw latency over throughput into, an SVG file for each workload")
 	f.StringVar(&s.json, "json", "", "file to write the results to, - for standard output in the place of the table")
 }
@@ -136,6 +144,9 @@ func (s *benchSettings) run(ctx context.Context) (err error) {
 	}
 	if (s.local > 0) == (len(s.Endpoints) > 0) {
 		return errors.New("give --local a number of nodes, or --endpoint at least once; see roundtable bench --help")
+	}
+	if s.CPUProfiles != "" && s.local == 0 {
+		return errors.New("--cpu-profile takes profiles of the nodes of --local; of others, get /debug/pprof/profile from their operators' port, which serve --pprof offers")
 	}
 	if info, err := os.Stderr.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
 		s.Progress = os.Stderr // the progress is one line that changes
@@ -166,7 +177,11 @@ func (s *benchSettings) start(ctx context.Context) (*bench.Local, error) {
 	if err != nil {
 		return nil, err
 	}
-	return bench.StartLocal(ctx, binary, s.dir, s.local, s.serve)
+	serve := s.serve
+	if s.CPUProfiles != "" {
+		serve = append(slices.Clone(serve), "--pprof")
+	}
+	return bench.StartLocal(ctx, binary, s.dir, s.local, serve)
 }
 
 func (s *benchSettings) report(results []bench.Result) error {
