@@ -26,7 +26,9 @@ func Main(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binary := filepath.Join(dir, "roundtable")
-	build := exec.Command("go", "build", "-o", binary, "github.com/roundtabledb/roundtable/cmd/roundtable")
+	// As the Makefile builds it, whatever flags the tests have: it is what is
+	// released, profile and all, and go has it in its cache if it was built before.
+	build := exec.Command("go", "build", "-pgo=auto", "-trimpath", "-o", binary, "github.com/roundtabledb/roundtable/cmd/roundtable")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "harness: build the binary: %v\n%s", err, out)
