@@ -100,14 +100,15 @@ type plan struct {
 }
 
 // plan scales the store to the budget. An eighth of it goes to each of the two
-// deltas, to the cache of values, to blocks, and to indexes and filters, a sixth
+// deltas, to the cache of values, to blocks, and to indexes and filters, a quarter
 // to memtables, of which Badger keeps NumMemtables and one more, each 1.3 times
 // its nominal size. Two are enough: only flushes write, and what waits for one
-// waits in the deltas. And they are small, because Badger writes each out in one
-// go, during which others find the processors busy.
+// waits in the deltas. Badger writes each out in one go, during which others find the
+// processors busy, so they are small, but not below 16 MiB: with 8, more to compact
+// cost a third of the throughput.
 func (o *Options) plan() plan {
 	b := o.MemoryBudget
-	memtable := clamp(b/24, 8<<20, 64<<20)
+	memtable := clamp(b/16, 16<<20, 64<<20)
 	const memtables = 2
 	compactors := 2
 	if b >= 1<<30 {
