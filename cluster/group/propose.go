@@ -34,7 +34,8 @@ func (g *Group) Propose(cmd []byte, done func(command.Result, error)) {
 	}
 }
 
-// Writes is how many commands of clients this peer has taken since it started.
+// Writes is how many items clients write with what this peer has taken since it
+// started.
 func (g *Group) Writes() uint64 { return g.queue.written() }
 
 // NotLeaderError is the cause of an error of kind storage.NotLeader.

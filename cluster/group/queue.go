@@ -49,7 +49,7 @@ type queue struct {
 		share int
 		// wanted is how many must wait for add to report it. 0 wants none.
 		wanted int
-		// writes counts the commands of clients that were let in.
+		// writes counts what clients write with the commands that were let in.
 		writes uint64
 	}
 }
@@ -111,19 +111,6 @@ func (l *line) take(dst []proposal, n, size int) []proposal {
 	return dst
 }
 
-// write reports whether a proposal is what a client writes.
-func (p *proposal) write() bool {
-	if len(p.cmd) == 0 {
-		return false
-	}
-	switch command.Kind(p.cmd[0]) {
-	case command.Put, command.Update, command.Delete, command.Transact:
-		return true
-	default:
-		return false
-	}
-}
-
 // merge reports whether a proposal is a state of another region.
 func (p *proposal) merge() bool {
 	return len(p.cmd) > 0 && command.Kind(p.cmd[0]) == command.Merge
@@ -155,9 +142,7 @@ func (q *queue) add(p proposal) (notable bool, err *storage.Error) {
 	}
 	l.waiting = append(l.waiting, p)
 	l.bytes += len(p.cmd)
-	if p.write() {
-		q.mu.writes++
-	}
+	q.mu.writes += uint64(command.Writes(p.cmd))
 	n := q.lenLocked()
 	return n == 1 || n == q.mu.wanted, nil
 }
@@ -199,7 +184,7 @@ func (q *queue) want(n int) (waiting int) {
 	return q.lenLocked()
 }
 
-// written is how many commands of clients were let in so far.
+// written is how many items clients write with what was let in so far.
 func (q *queue) written() uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()

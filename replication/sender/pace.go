@@ -13,8 +13,7 @@ import "time"
 // With one region of 2 cores at half load, p99 of its writes went from 4.6 to
 // 37 ms while another caught up as fast as it could.
 type pace struct {
-	// writes is how many commands of clients the partition had seen when it was
-	// looked at last.
+	// writes is the partition's Writes when it was looked at last.
 	writes uint64
 	looked time.Time
 	// rate is how many states a second may go, 0 without bounds.

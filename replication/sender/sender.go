@@ -40,8 +40,8 @@ type Partition interface {
 	ID() uint64
 	// Head is the number of the newest change.
 	Head() uint64
-	// Writes is how many commands of clients this node has taken for the
-	// partition.
+	// Writes is how many items clients write with the commands that this node has
+	// taken for the partition.
 	Writes() uint64
 	// Changed returns a channel that is closed after the next change.
 	Changed() <-chan struct{}

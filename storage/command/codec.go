@@ -95,6 +95,25 @@ func (c *Command) flags() (flags byte) {
 	return flags
 }
 
+// Writes is how many items an encoded command may write for a client: none for
+// merges and for what consumers do.
+func Writes(b []byte) int {
+	r := reader{rest: b}
+	switch kind, flags := Kind(r.byte()), r.byte(); kind {
+	case Put, Update, Delete:
+		return 1
+	case Transact:
+		if flags&flagRequest != 0 {
+			_, _, _ = r.uvarint(), r.uvarint(), r.uvarint()
+		}
+		if flags&flagReturn != 0 {
+			r.byte()
+		}
+		return int(min(r.uvarint(), MaxTransactOps)) // the ops: a transaction has no more before them
+	}
+	return 0
+}
+
 // Decode reads what Append wrote, all of b. The result shares memory with b.
 func Decode(b []byte) (*Command, error) {
 	c := new(Command)

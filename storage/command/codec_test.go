@@ -99,6 +99,21 @@ func TestGoldenCommands(t *testing.T) {
 	}
 }
 
+func TestWrites(t *testing.T) {
+	want := map[string]int{"put": 1, "update": 1, "delete": 1, "transact": 4}
+	for name, c := range examples(t) {
+		b := c.Append(nil)
+		if got := Writes(b); got != want[name] {
+			t.Errorf("%s: %d writes", name, got)
+		}
+		for n := range b {
+			if got := Writes(b[:n]); got > MaxTransactOps {
+				t.Errorf("%d bytes of %s: %d writes", n, name, got)
+			}
+		}
+	}
+}
+
 func TestGoldenResults(t *testing.T) {
 	for name, r := range map[string]Result{
 		"put": {Existed: true, OldSize: 10, NewSize: 300, Applied: true,
