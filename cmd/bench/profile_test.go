@@ -34,6 +34,19 @@ func profiled(t *testing.T, nodes int, profile http.HandlerFunc, mixes ...string
 	return o
 }
 
+// withFolder returns a bench that has made its folder.
+func withFolder(t *testing.T, o Options) *bench {
+	t.Helper()
+	b, err := newBench(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.makeProfilesFolder(); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 func profiles(t *testing.T, o Options) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(o.CPUProfiles, "*"))
@@ -89,13 +102,7 @@ func TestProfileIsWaitedFor(t *testing.T) {
 		<-over
 		_, _ = io.WriteString(w, "late")
 	}, "put")
-	b, err := newBench(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := b.makeProfilesFolder(); err != nil {
-		t.Fatal(err)
-	}
+	b := withFolder(t, o)
 	wait := b.profiler(1).begin(context.Background())
 	if got := profiles(t, o); len(got) > 0 {
 		t.Errorf("files %v before there is a profile", got)
@@ -118,13 +125,7 @@ func TestInterruptedProfile(t *testing.T) {
 		cancel()
 		<-r.Context().Done()
 	}, "put")
-	b, err := newBench(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := b.makeProfilesFolder(); err != nil {
-		t.Fatal(err)
-	}
+	b := withFolder(t, o)
 	if err := b.profiler(1).begin(ctx)(); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: %v", err)
 	}
