@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -13,22 +14,33 @@ import (
 	"github.com/dgraph-io/badger/v4"
 
 	"github.com/roundtabledb/roundtable/storage"
+	"github.com/roundtabledb/roundtable/storage/engine/valuelog"
 )
 
 // The file CHECKPOINT is
 //
-//	magic    8 bytes "RTCKPT01"
-//	durable  u64 big-endian: everything up to this timestamp is on disk
-//	crc32c   u32 big-endian of the 16 bytes before
+//	magic    8 bytes "RTCKPT02"
+//	durable  u64: everything in Badger up to this timestamp is on disk
+//	file     u64 ┐ everything in the value log up to here is, too
+//	length   u64 ┘
+//	crc32c   u32 of all before
+//
+// with big-endian numbers. The first version, RTCKPT01, knew of no value log.
 //
 // It is replaced by renaming a new one over it, so it is the old or the new. The
 // last commit before a checkpoint sets witnessKey to its own timestamp: a store
 // that does not have it at that timestamp has lost files.
 const (
 	checkpointName  = "CHECKPOINT"
-	checkpointMagic = "RTCKPT01"
-	checkpointSize  = 8 + 8 + 4
+	checkpointMagic = "RTCKPT02"
+	oldMagic        = "RTCKPT01"
 )
+
+// covered is what a checkpoint covers.
+type covered struct {
+	ts     uint64
+	values valuelog.Position
+}
 
 // reserved begins the engine's own keys, which are above all others.
 const reserved = 0xff
@@ -48,8 +60,8 @@ func (e *Engine) Checkpoint() error {
 	return <-reply
 }
 
-// checkpoint flushes, leaves a witness and syncs the active memtable's log
-// and every other one, for Badger's Sync leaves out those that wait to be
+// checkpoint flushes, leaves a witness and syncs the value log, the active
+// memtable's log and every other one, for Badger's Sync leaves out those that wait to be
 // flushed. One that is gone meanwhile was flushed to a table, which Badger
 // synced before it removed the log.
 func (e *Engine) checkpoint() error {
@@ -68,18 +80,25 @@ func (e *Engine) checkpoint() error {
 	if e.durable == e.visible.Load() {
 		return nil
 	}
+	if err := e.sweep(); err != nil {
+		return e.fail(convert("engine.Checkpoint", err))
+	}
 	durable, err := e.leaveWitness()
 	if err != nil {
 		return err
 	}
-	if err := e.syncLogs(); err != nil {
+	values, err := e.syncLogs()
+	if err != nil {
 		return e.fail(&storage.Error{Op: "engine.Checkpoint", Message: "state cannot be made durable", Err: err})
 	}
-	if err := e.writeCheckpoint(durable); err != nil {
+	if err := e.writeCheckpoint(covered{durable, values}); err != nil {
 		return e.fail(&storage.Error{Op: "engine.Checkpoint", Message: "checkpoint cannot be recorded", Err: err})
 	}
 	e.durable = durable
 	e.moveDiscard(durable)
+	if err := e.removeValues(); err != nil {
+		return e.fail(convert("engine.Checkpoint", err))
+	}
 	return nil
 }
 
@@ -106,7 +125,7 @@ func (e *Engine) checkWitness(durable uint64) error {
 	}
 	txn := e.db.NewTransactionAt(durable, false)
 	defer txn.Discard()
-	witness, err := get(txn, []byte(witnessKey))
+	witness, err := e.get(txn, []byte(witnessKey))
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
@@ -117,13 +136,16 @@ func (e *Engine) checkWitness(durable uint64) error {
 	return nil
 }
 
-func (e *Engine) syncLogs() error {
+func (e *Engine) syncLogs() (values valuelog.Position, err error) {
+	if values, err = e.values.Sync(); err != nil {
+		return values, err
+	}
 	if err := e.db.Sync(); err != nil {
-		return err
+		return values, err
 	}
 	names, err := os.ReadDir(e.opts.Dir)
 	if err != nil {
-		return err
+		return values, err
 	}
 	for _, name := range names {
 		if !strings.HasSuffix(name.Name(), ".mem") {
@@ -131,16 +153,18 @@ func (e *Engine) syncLogs() error {
 		}
 		err := e.opts.Sync(filepath.Join(e.opts.Dir, name.Name()))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+			return values, err
 		}
 	}
-	return e.opts.Sync(e.opts.Dir)
+	return values, e.opts.Sync(e.opts.Dir)
 }
 
-func (e *Engine) writeCheckpoint(durable uint64) error {
-	b := append(make([]byte, 0, checkpointSize), checkpointMagic...)
-	b = binary.BigEndian.AppendUint64(b, durable)
-	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+func (e *Engine) writeCheckpoint(c covered) error {
+	b := []byte(checkpointMagic)
+	b = binary.BigEndian.AppendUint64(b, c.ts)
+	b = binary.BigEndian.AppendUint64(b, c.values.File)
+	b = binary.BigEndian.AppendUint64(b, c.values.Length)
+	b = append(b, checksum(b)...)
 	path := filepath.Join(e.opts.Dir, checkpointName)
 	fresh := path + ".new"
 	if err := os.WriteFile(fresh, b, 0o600); err != nil {
@@ -155,24 +179,39 @@ func (e *Engine) writeCheckpoint(durable uint64) error {
 	return e.opts.Sync(e.opts.Dir)
 }
 
-// readCheckpoint returns the timestamp of the last checkpoint, 0 before the
+func checksum(b []byte) []byte {
+	return binary.BigEndian.AppendUint32(nil, crc32.Checksum(b, castagnoli))
+}
+
+// readCheckpoint returns what the last checkpoint covers, nothing before the
 // first.
-func (e *Engine) readCheckpoint() (uint64, error) {
+func (e *Engine) readCheckpoint() (c covered, err error) {
 	if e.opts.InMemory {
-		return 0, nil
+		return c, nil
 	}
 	b, err := os.ReadFile(filepath.Join(e.opts.Dir, checkpointName))
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
+		return c, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("engine: read checkpoint: %w", err)
+		return c, fmt.Errorf("engine: read checkpoint: %w", err)
 	}
-	if len(b) != checkpointSize || string(b[:8]) != checkpointMagic ||
-		binary.BigEndian.Uint32(b[16:]) != crc32.Checksum(b[:16], castagnoli) {
-		return 0, storage.Errorf(storage.Corrupt, "engine: file %s is damaged", checkpointName)
+	var numbers []uint64
+	body := b[:max(0, len(b)-4)]
+	switch {
+	case len(body) == 32 && string(body[:8]) == checkpointMagic, len(body) == 16 && string(body[:8]) == oldMagic:
+		for n := body[8:]; len(n) > 0; n = n[8:] {
+			numbers = append(numbers, binary.BigEndian.Uint64(n))
+		}
 	}
-	return binary.BigEndian.Uint64(b[8:]), nil
+	if numbers == nil || !bytes.Equal(b[len(body):], checksum(body)) {
+		return c, storage.Errorf(storage.Corrupt, "engine: file %s is damaged", checkpointName)
+	}
+	c.ts = numbers[0]
+	if len(numbers) == 3 {
+		c.values = valuelog.Position{File: numbers[1], Length: numbers[2]}
+	}
+	return c, nil
 }
 
 // rollBack undoes every commit after durable, of which newest is the last: each
@@ -208,7 +247,7 @@ func (e *Engine) writeBack(durable, newest uint64) error {
 			continue // another late version of it, or what the next checkpoint sets anyway
 		}
 		last = string(key)
-		value, err := get(then, key)
+		value, err := e.get(then, key)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}

@@ -42,8 +42,8 @@ func contents(t rapid.TB, e *Engine) map[string]string {
 
 // powerCut copies the directory of a running store as a disk could hold it
 // after the power went: what was synced is there, and of every page that
-// changed in a memtable's log since, chance decides whether it is. synced is
-// what the logs held at the last checkpoint, by name.
+// changed in a memtable's log or the value log since, chance decides whether it is.
+// synced is what they held at the last checkpoint, by name.
 func powerCut(t rapid.TB, from string, synced map[string][]byte, chance *rand.Rand) (to string) {
 	t.Helper()
 	to, err := os.MkdirTemp(filepath.Dir(from), "cut")
@@ -60,13 +60,30 @@ func powerCut(t rapid.TB, from string, synced map[string][]byte, chance *rand.Ra
 				return err
 			}
 			b, err := readSparse(path)
+			if isValues(path) {
+				b, err = os.ReadFile(path)
+			}
 			if err != nil {
 				return err
 			}
-			if strings.HasSuffix(path, ".mem") {
-				mixPages(b, synced[d.Name()], chance)
+			old, ok := synced[d.Name()]
+			if !isLog(path) {
+				return writeSparse(path, filepath.Join(to, d.Name()), b)
 			}
-			return writeSparse(path, filepath.Join(to, d.Name()), b)
+			mixPages(b, old, chance)
+			if !isValues(path) {
+				return writeSparse(path, filepath.Join(to, d.Name()), b)
+			}
+			// The file itself may be missing, or as long as it was.
+			switch chance.IntN(3) {
+			case 0:
+				return writeSparse(path, filepath.Join(to, d.Name()), b)
+			case 1:
+				if !ok {
+					return nil
+				}
+			}
+			return os.WriteFile(filepath.Join(to, d.Name()), b[:min(len(b), len(old))], 0o600)
 		})
 		if listing(t, from) != before {
 			continue // a memtable was flushed: the copy is of two times
@@ -140,15 +157,28 @@ func mixPages(b, old []byte, chance *rand.Rand) {
 	}
 }
 
-func memtableLogs(t rapid.TB, dir string) map[string][]byte {
+// isLog reports whether a file is one that a checkpoint syncs.
+func isLog(path string) bool { return strings.HasSuffix(path, ".mem") || isValues(path) }
+
+func isValues(path string) bool { return strings.HasSuffix(path, ".values") }
+
+// logs is what the memtables' logs and the value log hold, by file.
+func logs(t rapid.TB, dir string) map[string][]byte {
 	t.Helper()
-	names, err := filepath.Glob(filepath.Join(dir, "*.mem"))
+	names, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	logs := make(map[string][]byte)
 	for _, name := range names {
-		if b, err := readSparse(name); err == nil {
+		if !isLog(name) {
+			continue
+		}
+		read := readSparse
+		if isValues(name) {
+			read = os.ReadFile
+		}
+		if b, err := read(name); err == nil {
 			logs[filepath.Base(name)] = b
 		}
 	}
@@ -164,7 +194,9 @@ func TestCrash(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e, err := Open(Options{Dir: dir})
+		opts := drawOptions(t)
+		opts.Dir = dir
+		e, err := Open(opts)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,15 +204,16 @@ func TestCrash(t *testing.T) {
 		now, durable := map[string]string{}, map[string]string{}
 		delta := int64(rapid.SampledFrom([]int{1, 200 << 10, 8 << 20}).Draw(t, "delta"))
 		e.plan.delta = delta
-		synced := memtableLogs(t, dir)
+		synced := logs(t, dir)
 		key := rapid.Custom(func(t *rapid.T) string { return fmt.Sprintf("k%02d", rapid.IntRange(0, 30).Draw(t, "k")) })
 		size := rapid.OneOf(rapid.IntRange(0, 100), rapid.IntRange(0, 100<<10))
 		reopen := func(at string) {
-			if e, err = Open(Options{Dir: at}); err != nil {
+			opts.Dir = at
+			if e, err = Open(opts); err != nil {
 				t.Fatal(err)
 			}
 			e.plan.delta = delta
-			dir, synced = at, memtableLogs(t, at)
+			dir, synced = at, logs(t, at)
 			if diff := cmp.Diff(durable, contents(t, e)); diff != "" {
 				t.Fatalf("after a reopen (-want +got):\n%.2000s", diff)
 			}
@@ -208,7 +241,7 @@ func TestCrash(t *testing.T) {
 				if err := e.Checkpoint(); err != nil {
 					t.Fatal(err)
 				}
-				durable, synced = maps.Clone(now), memtableLogs(t, dir)
+				durable, synced = maps.Clone(now), logs(t, dir)
 			case "cut":
 				chance := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "chance"), 0))
 				at := powerCut(t, dir, synced, chance)
@@ -246,8 +279,8 @@ func TestHoleBetweenMemtables(t *testing.T) {
 		t.Fatal(err)
 	}
 	const newer = "00002.mem"
-	value := bytes.Repeat([]byte("v"), MaxValueSize)
-	for i := 0; memtableLogs(t, dir)[newer] == nil; i++ {
+	value := bytes.Repeat([]byte("v"), maxCached) // not for the value log
+	for i := 0; logs(t, dir)[newer] == nil; i++ {
 		var b Batch
 		b.Put(fmt.Appendf(nil, "later%03d", i), value)
 		b.Put([]byte("first"), fmt.Appendf(nil, "later%03d", i))
@@ -255,7 +288,7 @@ func TestHoleBetweenMemtables(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := writeSparse(filepath.Join(dir, newer), filepath.Join(cut, newer), memtableLogs(t, dir)[newer]); err != nil {
+	if err := writeSparse(filepath.Join(dir, newer), filepath.Join(cut, newer), logs(t, dir)[newer]); err != nil {
 		t.Fatal(err)
 	}
 	if err := e.Close(); err != nil {

@@ -18,6 +18,11 @@
 // deltas in memory: the newest write of each key that was committed since.
 //
 //	Commit ──► active delta ──freeze──► frozen delta ──flush──► Badger ──Checkpoint──► synced
+//	                                                       └──► value log ──┘
+//
+// Large values go to a value log, and Badger holds pointers to them: in Badger
+// each would be copied into a memtable and its log, into a table, and again by
+// compactions.
 //
 // A commit costs no more than that its writes are copied into the active delta.
 // When that is full, or a checkpoint is asked for, it is frozen and another
@@ -49,6 +54,8 @@ import (
 	"sync/atomic"
 
 	"github.com/dgraph-io/badger/v4"
+
+	"github.com/roundtabledb/roundtable/storage/engine/valuelog"
 )
 
 // Errors to compare with errors.Is.
@@ -67,8 +74,8 @@ const (
 	// MaxKeySize is the longest key. A key is not empty and does not begin with
 	// 0xff.
 	MaxKeySize = 16 << 10
-	// MaxValueSize is the longest value. It keeps every value inside the LSM
-	// tree: Badger's value log is never used.
+	// MaxValueSize is the longest value. Badger's own value log is never used: its
+	// collector may leave pointers on the disk to values that are not there yet.
 	MaxValueSize = 1<<20 - 1
 )
 
@@ -90,6 +97,9 @@ type Engine struct {
 	// together with the frozen delta that goes.
 	visible atomic.Uint64
 
+	// values is the value log, nil for a store in memory. The flusher's goroutine
+	// owns it, everybody reads.
+	values *valuelog.Log
 	// cache holds what was read of late.
 	cache cache
 	// unsure is how many bytes were committed since the free space was last
@@ -105,11 +115,12 @@ type Engine struct {
 	// newer one, also up to it, has replaced.
 	discarded atomic.Uint64
 
-	// flusher, next and durable belong to the flusher's goroutine: the
-	// timestamp of the next transaction, and that of the last checkpoint.
-	flusher flusher
-	next    uint64
-	durable uint64
+	// What follows belongs to the flusher's goroutine. next and durable are the
+	// timestamps of the next transaction and of the last checkpoint.
+	flusher   flusher
+	next      uint64
+	durable   uint64
+	collector collector
 
 	failed  atomic.Pointer[error]
 	refs    atomic.Int64
@@ -131,10 +142,11 @@ func Open(opts Options) (*Engine, error) {
 	if err := e.guardSpace(); err != nil {
 		return nil, err
 	}
-	durable, err := e.readCheckpoint()
+	covered, err := e.readCheckpoint()
 	if err != nil {
 		return nil, err
 	}
+	durable := covered.ts
 	if e.db, err = badger.OpenManaged(e.plan.badger); err != nil {
 		return nil, convert("engine.Open", err)
 	}
@@ -144,11 +156,14 @@ func Open(opts Options) (*Engine, error) {
 	e.next = newest + 1
 	e.durable = durable
 	e.visible.Store(newest)
-	if err = e.checkWitness(durable); err == nil {
+	if err = e.openValues(covered.values); err == nil {
+		err = e.checkWitness(durable)
+	}
+	if err == nil {
 		err = e.rollBack(durable, newest)
 	}
 	if err != nil {
-		return nil, errors.Join(err, e.db.Close())
+		return nil, errors.Join(err, e.closeStores())
 	}
 	e.startFlusher()
 	return e, nil
@@ -164,7 +179,15 @@ func (e *Engine) Close() error {
 	}
 	close(e.flusher.stop)
 	<-e.flusher.done
-	return errors.Join(e.flusher.err, convert("engine.Close", e.db.Close()))
+	return errors.Join(e.flusher.err, e.closeStores())
+}
+
+func (e *Engine) closeStores() error {
+	err := e.db.Close()
+	if e.values != nil {
+		err = errors.Join(err, e.values.Close())
+	}
+	return convert("engine.Close", err)
 }
 
 // Commit writes batches as one: all of them or nothing, visible when Commit
@@ -268,10 +291,11 @@ func (e *Engine) read(key []byte) ([]byte, error) {
 	for {
 		ts := e.visible.Load()
 		txn := e.db.NewTransactionAt(ts, false)
-		value, err := get(txn, key)
+		value, err := e.get(txn, key)
 		txn.Discard()
 		// Not even the time it takes to register a view is spent: if discarding
-		// overtook ts meanwhile, the version looked for may have gone.
+		// overtook ts meanwhile, the version looked for, or the file of its value,
+		// may have gone.
 		if e.discarded.Load() <= ts {
 			return value, err
 		}
@@ -280,17 +304,16 @@ func (e *Engine) read(key []byte) ([]byte, error) {
 
 // get reads one key. The value is the caller's: Badger copies it into an Item
 // that nobody else sees.
-func get(txn *badger.Txn, key []byte) ([]byte, error) {
+func (e *Engine) get(txn *badger.Txn, key []byte) ([]byte, error) {
 	item, err := txn.Get(key)
 	if err != nil {
 		return nil, convert("engine.Get", err)
 	}
-	return itemValue("engine.Get", item)
+	return e.valueOf("engine.Get", item)
 }
 
-// itemValue is the value of an item, for as long as that is valid. It is not
-// nil.
-func itemValue(op string, item *badger.Item) ([]byte, error) {
+// valueOf is the value of an item, for as long as that is valid. It is not nil.
+func (e *Engine) valueOf(op string, item *badger.Item) ([]byte, error) {
 	value := []byte{}
 	err := item.Value(func(v []byte) error {
 		if v != nil {
@@ -298,6 +321,9 @@ func itemValue(op string, item *badger.Item) ([]byte, error) {
 		}
 		return nil
 	})
+	if err == nil && item.UserMeta() == pointerMeta {
+		value, err = e.follow(item.Key(), value)
+	}
 	return value, convert(op, err)
 }
 

@@ -170,19 +170,27 @@ func (o *writer) write(w *write) error {
 	if o.txn == nil {
 		o.txn = o.engine.db.NewTransactionAt(math.MaxUint64, true)
 	}
-	var err error
-	if w.deleted {
-		err = o.txn.Delete([]byte(w.key))
-	} else {
-		err = o.txn.Set([]byte(w.key), w.value)
-	}
-	if err != nil {
+	if err := o.set(w); err != nil {
 		return err
 	}
 	if o.bytes += len(w.key) + len(w.value) + writeOverhead; o.bytes >= writerBytes {
 		return o.commit()
 	}
 	return nil
+}
+
+func (o *writer) set(w *write) error {
+	switch {
+	case w.deleted:
+		return o.txn.Delete([]byte(w.key))
+	case len(w.value) < o.engine.opts.large:
+		return o.txn.Set([]byte(w.key), w.value)
+	}
+	pointer, err := o.engine.appendValue(w.key, w.value)
+	if err != nil {
+		return err
+	}
+	return o.txn.SetEntry(badger.NewEntry([]byte(w.key), pointer).WithMeta(pointerMeta))
 }
 
 func (o *writer) commit() error {

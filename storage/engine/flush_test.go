@@ -166,7 +166,7 @@ func TestCrashBetweenTransactionsOfAFlush(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkpoint(t, e)
-	want, synced := contents(t, e), memtableLogs(t, e.opts.Dir)
+	want, synced := contents(t, e), logs(t, e.opts.Dir)
 	b.Reset()
 	for i := range 100 {
 		if i%3 == 0 {

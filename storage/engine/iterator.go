@@ -16,7 +16,7 @@ func (v *View) Iterate(lo, hi []byte, reverse bool) *Iterator {
 	if hi == nil {
 		hi = []byte{reserved}
 	}
-	i := &Iterator{lo: lo, hi: hi, reverse: reverse}
+	i := &Iterator{engine: v.engine, lo: lo, hi: hi, reverse: reverse}
 	for _, l := range v.layers {
 		c := &cursor{layer: l}
 		if c.seek(i); c.at != nil {
@@ -49,6 +49,7 @@ func commonPrefix(a, b []byte) int {
 // It merges Badger's iterator with a cursor in each layer that has anything
 // in the range; mostly none has, and then it is Badger's alone.
 type Iterator struct {
+	engine  *Engine
 	lo, hi  []byte
 	reverse bool
 	err     error
@@ -172,7 +173,7 @@ func (i *Iterator) Value() ([]byte, error) {
 	if i.current != nil {
 		return i.current.value, nil
 	}
-	return itemValue("engine.Iterate", i.base.Item())
+	return i.engine.valueOf("engine.Iterate", i.base.Item())
 }
 
 // Err is what ended the iteration early, nil if nothing did.

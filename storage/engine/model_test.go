@@ -65,15 +65,26 @@ func drawKey(t *rapid.T, label string) string {
 	return rapid.StringMatching(`[ab][ab]?[a-c]?`).Draw(t, label)
 }
 
+// drawOptions draws what of a store the value log has, from most of it to nothing.
+func drawOptions(t *rapid.T) Options {
+	return Options{
+		large:     rapid.SampledFrom([]int{1, 16, 4 << 10, MaxValueSize}).Draw(t, "large"),
+		valueFile: rapid.SampledFrom([]int{2 << 10, 32 << 10, 1 << 20}).Draw(t, "file"),
+		sweep:     rapid.SampledFrom([]int{0, 1 << 10, 128 << 20}).Draw(t, "sweep"),
+	}
+}
+
 func (m *model) open(t *rapid.T) {
 	var err error
-	if m.e, err = Open(Options{Dir: m.dir, InMemory: m.dir == ""}); err != nil {
+	opts := drawOptions(t)
+	opts.Dir, opts.InMemory = m.dir, m.dir == ""
+	if m.e, err = Open(opts); err != nil {
 		t.Fatal(err)
 	}
 	// From one commit a flush to many.
 	m.e.plan.delta = int64(rapid.SampledFrom([]int{1, 4 << 10, 64 << 10, 8 << 20}).Draw(t, "delta"))
 	if m.dir != "" {
-		m.synced = memtableLogs(t, m.dir)
+		m.synced = logs(t, m.dir)
 	}
 }
 
@@ -129,7 +140,7 @@ func (m *model) checkpoint(t *rapid.T) {
 	}
 	m.durable = maps.Clone(m.now)
 	if m.dir != "" {
-		m.synced = memtableLogs(t, m.dir)
+		m.synced = logs(t, m.dir)
 	}
 }
 

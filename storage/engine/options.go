@@ -48,6 +48,11 @@ type Options struct {
 	// Sync makes a file or directory durable. The default opens it and calls
 	// fsync; tests inject faults.
 	Sync func(path string) error
+
+	// large is the length from which on values go to the value log, valueFile that
+	// of its files, and sweep how much is appended to it at least between two looks
+	// at what is still of use. Tests make them small.
+	large, valueFile, sweep int
 }
 
 const (
@@ -82,6 +87,12 @@ func (o *Options) ensureDefaults() error {
 	}
 	if o.Sync == nil {
 		o.Sync = syncPath
+	}
+	if o.large == 0 {
+		o.large, o.valueFile, o.sweep = maxCached+1, 64<<20, 128<<20
+	}
+	if o.InMemory {
+		o.large = MaxValueSize + 1
 	}
 	return nil
 }
@@ -127,7 +138,7 @@ func (o *Options) plan() plan {
 		WithNumCompactors(compactors).
 		WithBaseTableSize(8 << 20).
 		WithBaseLevelSize(64 << 20).
-		WithValueThreshold(MaxValueSize + 1). // all values inline
+		WithValueThreshold(MaxValueSize + 1). // large values have a log of ours
 		WithValueLogFileSize(64 << 20).
 		WithCompression(options.Snappy).
 		WithBlockSize(8 << 10).

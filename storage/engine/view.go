@@ -70,5 +70,5 @@ func (v *View) Get(key []byte) ([]byte, error) {
 			return bytes.Clone(value), err
 		}
 	}
-	return get(v.txn, key)
+	return v.engine.get(v.txn, key)
 }
