@@ -448,7 +448,7 @@ func TestOptions(t *testing.T) {
 		}
 	}
 	small, big := (&Options{MemoryBudget: 64 << 20}).plan(), (&Options{MemoryBudget: 4 << 30}).plan()
-	if small.badger.MemTableSize != 16<<20 || small.badger.NumMemtables != 2 {
+	if small.badger.MemTableSize != 8<<20 || small.badger.NumMemtables != 2 {
 		t.Errorf("small: memtable %d x %d", small.badger.MemTableSize, small.badger.NumMemtables)
 	}
 	if big.badger.MemTableSize != 64<<20 || big.badger.NumMemtables != 2 {
