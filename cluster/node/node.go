@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -90,6 +92,7 @@ func (n *Node) open() error {
 		Dir:          state,
 		InMemory:     n.config.InMemory,
 		MemoryBudget: n.config.MemoryBudget,
+		Stagger:      staggerOf(n.config.ID),
 		Fatal:        n.config.Fatal,
 		Logger:       n.logger,
 		Background:   n.config.Background,
@@ -314,4 +317,11 @@ func (n *Node) close() error {
 		errs = append(errs, err) // the server has closed it if it ever served
 	}
 	return errors.Join(errs...)
+}
+
+// staggerOf tells nodes apart that flush the same writes.
+func staggerOf(id cluster.NodeID) int {
+	h := fnv.New32a()
+	_, _ = io.WriteString(h, string(id))
+	return int(h.Sum32() % (engine.MaxStagger + 1))
 }

@@ -440,6 +440,7 @@ func TestOptions(t *testing.T) {
 		"two places":     {Dir: t.TempDir(), InMemory: true},
 		"too small":      {InMemory: true, MemoryBudget: 1 << 20},
 		"negative":       {InMemory: true, MemoryBudget: -1},
+		"staggered":      {InMemory: true, Stagger: MaxStagger + 1},
 		"no such parent": {Dir: "/proc/nothing/here"},
 	} {
 		if e, err := Open(opts); err == nil {
@@ -453,6 +454,10 @@ func TestOptions(t *testing.T) {
 	}
 	if big.badger.MemTableSize != 64<<20 || big.badger.NumMemtables != 2 {
 		t.Errorf("big: memtable %d x %d", big.badger.MemTableSize, big.badger.NumMemtables)
+	}
+	least := (&Options{MemoryBudget: 4 << 30, Stagger: MaxStagger}).plan()
+	if m := least.badger.MemTableSize; m <= 48<<20 || m >= 50<<20 || least.delta <= 3*big.delta/4 || least.delta >= big.delta {
+		t.Errorf("staggered: memtable %d, delta %d", m, least.delta)
 	}
 }
 

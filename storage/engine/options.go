@@ -37,6 +37,11 @@ type Options struct {
 	// FreeSpace returns the bytes left on the disk of a directory. The default
 	// asks the file system; tests inject their own.
 	FreeSpace func(dir string) (uint64, error)
+	// Stagger, from 0 to MaxStagger, makes deltas and memtables smaller, by up to a
+	// quarter. Stores that get the same writes, as peers of a group do, should have
+	// different ones: then they do not all flush at the same time. A store in memory
+	// has no use for it.
+	Stagger int
 	// Background is called when a flush begins, and what it returns when it has
 	// ended. That is when Badger begins to write tables and to compact them, too.
 	// The default does nothing.
@@ -56,6 +61,9 @@ type Options struct {
 }
 
 const (
+	// MaxStagger is the greatest Options.Stagger.
+	MaxStagger = 15
+
 	defaultBudget = 64 << 20
 	minBudget     = 32 << 20
 )
@@ -69,6 +77,9 @@ func (o *Options) ensureDefaults() error {
 	}
 	if o.MemoryBudget < minBudget {
 		return fmt.Errorf("engine: a memory budget of %d bytes is below %d", o.MemoryBudget, int64(minBudget))
+	}
+	if o.Stagger < 0 || o.Stagger > MaxStagger {
+		return fmt.Errorf("engine: a stagger of %d is not from 0 to %d", o.Stagger, MaxStagger)
 	}
 	if o.Fatal == nil {
 		o.Fatal = func(error) {}
@@ -92,7 +103,8 @@ func (o *Options) ensureDefaults() error {
 		o.large, o.valueFile, o.sweep = maxCached+1, 64<<20, 128<<20
 	}
 	if o.InMemory {
-		o.large = MaxValueSize + 1
+		// Everything is in memtables, which have to hold the largest value.
+		o.large, o.Stagger = MaxValueSize+1, 0
 	}
 	return nil
 }
@@ -125,7 +137,8 @@ type plan struct {
 // mapped, and need no cache.
 func (o *Options) plan() plan {
 	b := o.MemoryBudget
-	memtable := clamp(b/16, 8<<20, 64<<20)
+	staggered := func(size int64) int64 { return size - size*int64(o.Stagger)/(4*(MaxStagger+1)) }
+	memtable := staggered(clamp(b/16, 8<<20, 64<<20))
 	const memtables = 2
 	compactors := 2
 	if b >= 1<<30 {
@@ -144,7 +157,7 @@ func (o *Options) plan() plan {
 		WithNumCompactors(compactors).
 		WithBaseTableSize(clamp(b/64, 2<<20, 8<<20)).
 		WithBaseLevelSize(64 << 20).
-		WithValueThreshold(MaxValueSize + 1). // large values have a log of ours
+		WithValueThreshold(int64(min(o.large, MaxValueSize)) + 1). // large values have a log of ours
 		WithValueLogFileSize(64 << 20).
 		WithCompression(options.None).
 		WithBlockSize(8 << 10).
@@ -153,7 +166,7 @@ func (o *Options) plan() plan {
 		WithChecksumVerificationMode(options.OnBlockRead).
 		WithCompactL0OnClose(false).
 		WithMetricsEnabled(true)
-	return plan{badger: bo, delta: b / 8, cache: b / 4, reserve: 2 * int64(memtables+1) * memtable}
+	return plan{badger: bo, delta: staggered(b / 8), cache: b / 4, reserve: 2 * int64(memtables+1) * memtable}
 }
 
 func clamp(x, lo, hi int64) int64 { return max(lo, min(x, hi)) }

@@ -171,3 +171,26 @@ func TestCheckpointSyncsValues(t *testing.T) {
 		}
 	}
 }
+
+// The smallest store takes the largest value.
+func TestLargestValue(t *testing.T) {
+	for name, opts := range map[string]Options{
+		"disk": {}, "memory": {InMemory: true},
+	} {
+		for _, stagger := range []int{0, MaxStagger} {
+			t.Run(fmt.Sprint(name, " ", stagger), func(t *testing.T) {
+				opts.MemoryBudget, opts.Stagger = minBudget, stagger
+				if !opts.InMemory {
+					opts.Dir = t.TempDir()
+				}
+				e := open(t, opts)
+				value := strings.Repeat("v", MaxValueSize)
+				commit(t, e, "key", value)
+				checkpoint(t, e)
+				if got, err := e.Get([]byte("key")); err != nil || string(got) != value {
+					t.Errorf("got %d bytes, %v", len(got), err)
+				}
+			})
+		}
+	}
+}
