@@ -125,17 +125,21 @@ func (e *Engine) writeOut(d *delta) (err error) {
 		w := s.newest.Load()
 		e.cache.replace(w)
 		if w.deleted {
-			_, err = now.Get([]byte(w.key))
+			var item *badger.Item
+			item, err = now.Get([]byte(w.key))
 			if errors.Is(err, badger.ErrKeyNotFound) {
 				err = nil
 				return true
+			}
+			if err == nil {
+				err = e.deleted(item)
 			}
 		}
 		if err == nil {
 			err = out.write(w)
 		}
-		if out.txn == nil && !e.flushIsUrgent() {
-			e.opts.Pause()
+		if out.txn == nil {
+			e.pause()
 		}
 		return err == nil
 	})
@@ -145,12 +149,15 @@ func (e *Engine) writeOut(d *delta) (err error) {
 	return out.commit()
 }
 
-// flushIsUrgent reports whether the active delta fills up behind the one that
-// is flushed.
-func (e *Engine) flushIsUrgent() bool {
+// pause lets others go first, unless the active delta fills up behind what the
+// flusher does.
+func (e *Engine) pause() {
 	e.mu.RLock()
-	defer e.mu.RUnlock()
-	return e.mu.active.bytes > e.plan.delta/2
+	urgent := e.mu.active.bytes > e.plan.delta/2
+	e.mu.RUnlock()
+	if !urgent {
+		e.opts.Pause()
+	}
 }
 
 // writerBytes is when a writer commits. It is far below what Badger's smallest

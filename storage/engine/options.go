@@ -46,8 +46,8 @@ type Options struct {
 	// ended. That is when Badger begins to write tables and to compact them, too.
 	// The default does nothing.
 	Background func() (end func())
-	// Pause is called by the goroutine that flushes, every 64 KiB, unless commits
-	// are about to wait for the flush. It may let others go first for a while.
+	// Pause is called by the goroutine that flushes and sweeps, every 64 KiB or 64
+	// values that were looked at, unless commits are about to wait for it. It may let others go first for a while.
 	// The default does nothing.
 	Pause func()
 	// Sync makes a file or directory durable. The default opens it and calls
@@ -157,7 +157,7 @@ func (o *Options) plan() plan {
 		WithNumCompactors(compactors).
 		WithBaseTableSize(clamp(b/64, 2<<20, 8<<20)).
 		WithBaseLevelSize(64 << 20).
-		WithValueThreshold(int64(min(o.large, MaxValueSize)) + 1). // large values have a log of ours
+		WithValueThreshold(int64(max(pointerSize, min(o.large, MaxValueSize))) + 1). // large values have a log of ours
 		WithValueLogFileSize(64 << 20).
 		WithCompression(options.None).
 		WithBlockSize(8 << 10).

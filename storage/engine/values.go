@@ -41,12 +41,13 @@ func decodePointer(b []byte) (valuelog.Pointer, error) {
 // sweep looks at all its files once, a few at each checkpoint: of one that is less
 // than half of use, what is of use is appended anew, and the file goes.
 //
-// The next sweep begins when as much has been appended as the last one left, so the
-// log takes about three times the room of its values at most, and each value is
-// looked at about once for each value that is written.
+// The next sweep begins when as much has been appended or deleted as the last one
+// left, so the log takes about three times the room of its values at most, and each
+// value is looked at about once for each value that is written.
 type collector struct {
-	// appended counts the bytes since the last sweep began.
-	appended int
+	// changed counts the bytes that were appended or deleted since the last sweep
+	// began.
+	changed int
 	// left is how much of use the last sweep found, and found what this one has.
 	left, found int
 	// queue is the files that this sweep has yet to look at.
@@ -59,6 +60,10 @@ type collector struct {
 // flush may bring, so that sweeps keep up.
 const filesASweep = 4
 
+// pauseEvery is after how many records that are looked at, of some 10 µs each, others
+// get the processor.
+const pauseEvery = 64
+
 func (e *Engine) openValues(durable valuelog.Position) (err error) {
 	if e.opts.InMemory {
 		return nil
@@ -70,15 +75,27 @@ func (e *Engine) openValues(durable valuelog.Position) (err error) {
 		return err
 	}
 	// Nothing is known of what is of use. The first sweep finds out.
-	e.collector = collector{appended: int(e.values.Length()), useless: make(map[uint64]uint64)}
+	e.collector = collector{changed: int(e.values.Length()), useless: make(map[uint64]uint64)}
 	return nil
 }
 
 // appendValue appends a value to the value log and returns the pointer to store.
 func (e *Engine) appendValue(key string, value []byte) ([]byte, error) {
 	p, err := e.values.Append(key, value)
-	e.collector.appended += len(value)
+	e.collector.changed += len(value)
 	return encodePointer(p), err
+}
+
+// deleted takes note of an item of Badger that is about to be deleted.
+func (e *Engine) deleted(item *badger.Item) error {
+	if item.UserMeta() != pointerMeta {
+		return nil
+	}
+	return item.Value(func(stored []byte) error {
+		p, err := decodePointer(stored)
+		e.collector.changed += int(p.Value)
+		return err
+	})
 }
 
 // follow returns the value that a stored pointer points to.
@@ -98,8 +115,8 @@ func (e *Engine) follow(key, pointer []byte) ([]byte, error) {
 // visible at once: the values are the same.
 func (e *Engine) sweep() error {
 	c := &e.collector
-	if len(c.queue) == 0 && c.appended >= max(e.opts.sweep, c.left) {
-		c.appended, c.found, c.queue = 0, 0, e.values.Closed()
+	if len(c.queue) == 0 && c.changed >= max(e.opts.sweep, c.left) {
+		c.changed, c.found, c.queue = 0, 0, e.values.Closed()
 	}
 	if len(c.queue) == 0 {
 		return nil
@@ -132,8 +149,11 @@ func (e *Engine) sweepFile(file valuelog.File) error {
 		at  valuelog.Pointer
 	}
 	var all []live
-	used := 0
+	used, seen := 0, 0
 	err := e.values.Walk(file.Number, func(p valuelog.Pointer, key []byte) error {
+		if seen++; seen%pauseEvery == 0 {
+			e.pause()
+		}
 		item, err := now.Get(key)
 		if errors.Is(err, badger.ErrKeyNotFound) || err == nil && item.UserMeta() != pointerMeta {
 			return nil
@@ -167,14 +187,12 @@ func (e *Engine) sweepFile(file valuelog.File) error {
 		if err := out.write(&write{key: l.key, value: value}); err != nil {
 			return err
 		}
-		if !e.flushIsUrgent() {
-			e.opts.Pause()
-		}
+		e.pause()
 	}
 	if err := out.commit(); err != nil {
 		return err
 	}
-	e.collector.appended -= used // as much has become useless
+	e.collector.changed -= used // as much has become useless
 	e.visible.Store(e.next - 1)
 	e.collector.useless[file.Number] = e.next - 1
 	return nil

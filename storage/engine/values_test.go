@@ -95,6 +95,30 @@ func TestUselessValuesGo(t *testing.T) {
 	}
 }
 
+// Room comes back when values are deleted and none is written.
+func TestDeletedValuesGo(t *testing.T) {
+	e := open(t, Options{Dir: t.TempDir(), large: 1000, valueFile: 16 << 10, sweep: 64 << 10})
+	var puts, deletes Batch
+	for i := range 20 {
+		key := fmt.Appendf(nil, "key%02d", i)
+		puts.Put(key, bytes.Repeat([]byte("v"), 10_000))
+		deletes.Delete(key)
+	}
+	for _, b := range []*Batch{&puts, &deletes} {
+		if err := e.Commit(b); err != nil {
+			t.Fatal(err)
+		}
+		checkpoint(t, e)
+	}
+	for i := range 10 {
+		commit(t, e, "key", fmt.Sprint(i)) // or there is nothing to checkpoint
+		checkpoint(t, e)
+	}
+	if files, _ := valueFiles(t, e.opts.Dir); files > 1 {
+		t.Errorf("%d files are left", files)
+	}
+}
+
 // Damage to a large value is reported where it is read, and when it would be
 // copied by a sweep.
 func TestDamagedValue(t *testing.T) {
@@ -191,6 +215,27 @@ func TestLargestValue(t *testing.T) {
 					t.Errorf("got %d bytes, %v", len(got), err)
 				}
 			})
+		}
+	}
+}
+
+// Nothing goes to Badger's own value log, pointers neither.
+func TestBadgersValueLogIsEmpty(t *testing.T) {
+	for _, large := range []int{1, 100, maxCached + 1, MaxValueSize} {
+		e := open(t, Options{Dir: t.TempDir(), large: large, valueFile: 1 << 20, sweep: 128 << 20})
+		for _, size := range []int{0, 1, 100, maxCached, maxCached + 1, MaxValueSize} {
+			commit(t, e, fmt.Sprint(size), strings.Repeat("v", size))
+		}
+		checkpoint(t, e)
+		logs, err := filepath.Glob(filepath.Join(e.opts.Dir, "*.vlog"))
+		if err != nil || len(logs) == 0 {
+			t.Fatal(logs, err)
+		}
+		for _, name := range logs {
+			// What Badger writes there comes after a header of 20 bytes.
+			if b, err := readSparse(name); err != nil || len(b) > len(zeros) || len(bytes.TrimRight(b, "\x00")) > 20 {
+				t.Errorf("large values from %d on: %s holds %d bytes, %v", large, filepath.Base(name), len(bytes.TrimRight(b, "\x00")), err)
+			}
 		}
 	}
 }
