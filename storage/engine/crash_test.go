@@ -329,8 +329,10 @@ func TestMissingFiles(t *testing.T) {
 	}
 }
 
-func TestDamagedCheckpointFile(t *testing.T) {
-	dir := t.TempDir()
+// withCheckpoint makes a store that holds a: 1, and changes its file CHECKPOINT.
+func withCheckpoint(t *testing.T, change func([]byte) []byte) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
 	e, err := Open(Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
@@ -344,12 +346,34 @@ func TestDamagedCheckpointFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b[12] ^= 1
-	if err := os.WriteFile(path, b, 0o600); err != nil {
+	if err := os.WriteFile(path, change(b), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(Options{Dir: dir}); storage.KindOf(err) != storage.Corrupt {
-		t.Errorf("got %v", err)
+	return dir
+}
+
+func TestDamagedCheckpointFile(t *testing.T) {
+	for name, change := range map[string]func([]byte) []byte{
+		"a bit":   func(b []byte) []byte { b[12] ^= 1; return b },
+		"its end": func(b []byte) []byte { return b[:len(b)-1] },
+		"all":     func([]byte) []byte { return nil },
+	} {
+		dir := withCheckpoint(t, change)
+		if _, err := Open(Options{Dir: dir}); storage.KindOf(err) != storage.Corrupt {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+// A checkpoint of before there was a value log is understood.
+func TestOldCheckpoint(t *testing.T) {
+	dir := withCheckpoint(t, func(b []byte) []byte {
+		old := append([]byte(oldMagic), b[8:16]...)
+		return append(old, checksum(old)...)
+	})
+	e := open(t, Options{Dir: dir})
+	if got, err := e.Get([]byte("a")); err != nil || string(got) != "1" {
+		t.Errorf("got %q, %v", got, err)
 	}
 }
 

@@ -152,33 +152,6 @@ func TestDamagedValue(t *testing.T) {
 	_ = e.Close()
 }
 
-// A checkpoint of before there was a value log is understood.
-func TestOldCheckpoint(t *testing.T) {
-	dir := t.TempDir()
-	e, err := Open(Options{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	commit(t, e, "a", "1")
-	if err := e.Close(); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, checkpointName)
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	old := append([]byte("RTCKPT01"), b[8:16]...)
-	old = append(old, checksum(old)...)
-	if err := os.WriteFile(path, old, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	again := open(t, Options{Dir: dir})
-	if got, err := again.Get([]byte("a")); err != nil || !bytes.Equal(got, []byte("1")) {
-		t.Errorf("got %q, %v", got, err)
-	}
-}
-
 // A checkpoint covers no value that was not synced.
 func TestCheckpointSyncsValues(t *testing.T) {
 	var synced []string
