@@ -64,6 +64,10 @@ const (
 	// MaxStagger is the greatest Options.Stagger.
 	MaxStagger = 15
 
+	// leastReserve is what a compaction of small memtables may write before the free
+	// space is looked at again.
+	leastReserve = 96 << 20
+
 	defaultBudget = 64 << 20
 	minBudget     = 32 << 20
 )
@@ -166,7 +170,7 @@ func (o *Options) plan() plan {
 		WithChecksumVerificationMode(options.OnBlockRead).
 		WithCompactL0OnClose(false).
 		WithMetricsEnabled(true)
-	return plan{badger: bo, delta: staggered(b / 8), cache: b / 4, reserve: 2 * int64(memtables+1) * memtable}
+	return plan{badger: bo, delta: staggered(b / 8), cache: b / 4, reserve: max(leastReserve, 2*int64(memtables+1)*memtable)}
 }
 
 func clamp(x, lo, hi int64) int64 { return max(lo, min(x, hi)) }
