@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/roundtabledb/roundtable/cluster"
 )
 
 // raftBeats is how many heartbeats raft sends in its HeartbeatTimeout, at least
@@ -16,11 +18,40 @@ const raftBeats = 10
 // and most of what idle groups cost. So the timeout is changed with the role: a
 // leader's is ten times the HeartbeatInterval, which only makes it send less
 // often. How long it goes on without a quorum is its lease, another number.
+//
+// Even so each heartbeat to each follower is a timer of its own, which wakes an
+// idle process for itself alone. Beat makes a group's heartbeats leave when the
+// caller says, so that one timer does for all groups of a node.
 type beat struct {
 	// restore says when a peer that leads no more goes back to the timeout of
 	// followers. It does not at once: raft would take the time since it last heard
 	// of a leader for silence, and campaign against the leader that is just elected.
 	restore *time.Timer
+}
+
+// leadingTimeout is the HeartbeatTimeout of a leader.
+func (t *Tuning) leadingTimeout(id cluster.GroupID) time.Duration {
+	return max(t.HeartbeatTimeoutOf(id), raftBeats*t.HeartbeatInterval)
+}
+
+// Beat has a leader send a heartbeat to each follower now. Raft's own timers wait
+// for a HeartbeatInterval after that, so they do nothing as long as Beat is called
+// as often. It does not wait for anything.
+func (g *Group) Beat() {
+	if g.raft.State() != raft.Leader {
+		return
+	}
+	// A leader's heartbeats leave at once when their timeout gets shorter. A
+	// nanosecond does, and is given back the next time.
+	leading := g.opts.Tuning.leadingTimeout(g.opts.ID)
+	for _, timeout := range [...]time.Duration{leading, leading - 1} {
+		g.reload(func(c *raft.ReloadableConfig) {
+			// Until the proposer has found out that it leads, raft beats faster.
+			if c.HeartbeatTimeout == leading || c.HeartbeatTimeout == leading-1 {
+				c.HeartbeatTimeout = timeout
+			}
+		})
+	}
 }
 
 // leads makes raft beat as a leader.
@@ -29,7 +60,7 @@ func (p *proposer) leads() {
 		p.beat.restore.Stop()
 		p.beat.restore = nil
 	}
-	p.setHeartbeatTimeout(max(p.opts.Tuning.HeartbeatTimeoutOf(p.opts.ID), raftBeats*p.opts.Tuning.HeartbeatInterval))
+	p.setHeartbeatTimeout(p.opts.Tuning.leadingTimeout(p.opts.ID))
 }
 
 // follows makes raft wait as a follower, after a while.

@@ -20,8 +20,9 @@ type Tuning struct {
 	// lost node do not all campaign at once.
 	HeartbeatTimeout time.Duration
 	// HeartbeatInterval is how long a leader that has nothing else to say waits
-	// between two heartbeats, once or twice over. The default is a fifth of
-	// HeartbeatTimeout: a leader may miss a beat, and be late for one.
+	// between two heartbeats: so long if Beat is called as often, else once or twice
+	// over. The default is a third of HeartbeatTimeout: with Beat a leader may miss
+	// one, without it be late.
 	HeartbeatInterval time.Duration
 	// LeaderLease is how long a leader goes on without contact to a quorum. The
 	// default is nine tenths of HeartbeatTimeout.
@@ -54,7 +55,7 @@ type Tuning struct {
 
 func (t *Tuning) ensureDefaults() {
 	setDefault(&t.HeartbeatTimeout, 1500*time.Millisecond)
-	setDefault(&t.HeartbeatInterval, t.HeartbeatTimeout/5)
+	setDefault(&t.HeartbeatInterval, t.HeartbeatTimeout/3)
 	setDefault(&t.LeaderLease, t.HeartbeatTimeout*9/10)
 	setDefault(&t.CommitTimeout, t.HeartbeatTimeout*2/3)
 	setDefault(&t.SnapshotInterval, 30*time.Second)

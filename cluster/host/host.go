@@ -82,6 +82,7 @@ type Host struct {
 	registry    *machine.Registry
 	checkpoints *checkpointer
 	sweeps      *sweeper
+	beats       *beater
 	reads       *confirmer
 	watchers    watchers
 	sending     chan struct{} // one token per snapshot that may be sent
@@ -131,6 +132,7 @@ func Open(o Options) (*Host, error) {
 	h.mu.slots = make(map[cluster.GroupID]*slot)
 	h.checkpoints = newCheckpointer(o.CheckpointEvery, o.Engine.Checkpoint, h.Groups, o.Fatal)
 	h.sweeps = newSweeper(registry.Sweep, o.Fatal)
+	h.beats = newBeater(o.Tuning.WithDefaults().HeartbeatInterval, h.Groups)
 	h.reads = newConfirmer(o.Node, h.Group, o.Transport, o.Tuning)
 
 	peers, err := h.load()
@@ -174,6 +176,7 @@ func (h *Host) Close() error {
 		})
 	}
 	wg.Wait()
+	h.beats.close()
 	h.reads.close()
 	h.checkpoints.close()
 	h.sweeps.close()

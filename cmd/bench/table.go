@@ -52,7 +52,7 @@ func (b *bench) awaitActive(ctx context.Context, target int, name string) error 
 	defer c.Close()
 	for {
 		answer, err := c.Call(ctx, "DescribeTable", fmt.Appendf(nil, `{"TableName":%q}`, name))
-		if err == nil && bytes.Contains(answer, []byte(`"ACTIVE"`)) {
+		if err == nil && bytes.Contains(answer, []byte(`"TableStatus":"ACTIVE"`)) {
 			return nil
 		}
 		select {

@@ -70,12 +70,14 @@ func dev(ctx context.Context, port int, data string, inMemory bool, region, logL
 	if err != nil {
 		return err
 	}
+	procs := newProcessors()
+	defer procs.close()
 	failed := make(chan error, 1)
 	p, err := process.New(process.Config{
 		API: api, OperationsOnAPI: true, Logger: logger,
 		Node: node.Config{
 			ID: "dev", Region: region, Dir: data, InMemory: inMemory, MemoryBudget: 48 << 20,
-			Background: newProcessors().background,
+			Background: procs.background,
 			Listener:   peer, Expect: 1, Partitions: 1, Group: devTuning,
 			Fatal: func(err error) {
 				select {

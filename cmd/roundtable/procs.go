@@ -18,11 +18,16 @@ import (
 // processors, p99 fell from 270 to 34 ms beside items of 400 KB. Without work in
 // the background they would cost a tenth of the processor time of a put, because
 // Go wakes a thread for each goroutine that becomes ready as long as it may.
+//
+// A node with nothing to do rests, see rest.go.
 type processors struct {
-	mu     sync.Mutex
-	procs  int // how many Go uses at other times
-	work   int // how many flushes are under way
-	raised bool
+	stop, done chan struct{}
+
+	mu      sync.Mutex
+	procs   int // how many Go uses at other times
+	work    int // how many flushes are under way
+	raised  bool
+	resting bool
 }
 
 const (
@@ -41,7 +46,42 @@ func newProcessors() *processors {
 	if os.Getenv("GOMAXPROCS") != "" {
 		return nil
 	}
-	return &processors{procs: runtime.GOMAXPROCS(0)}
+	p := &processors{procs: runtime.GOMAXPROCS(0), stop: make(chan struct{}), done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		p.watch(p.stop)
+	}()
+	return p
+}
+
+func (p *processors) close() {
+	if p == nil {
+		return
+	}
+	close(p.stop)
+	<-p.done
+}
+
+// setLocked has Go use as many processors as there is need for.
+func (p *processors) setLocked() {
+	n := p.procs
+	switch {
+	case p.raised:
+		n += spareProcs
+	case p.resting:
+		n = 1
+	}
+	// To set the number stops the world, even if it is the same as before.
+	if n != runtime.GOMAXPROCS(0) {
+		runtime.GOMAXPROCS(n)
+	}
+}
+
+func (p *processors) setResting(resting bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.resting = resting
+	p.setLocked()
 }
 
 // background says that work has begun. It returns what is to be called at its
@@ -53,10 +93,8 @@ func (p *processors) background() (end func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.work++
-	if !p.raised {
-		p.raised = true
-		runtime.GOMAXPROCS(p.procs + spareProcs)
-	}
+	p.raised = true
+	p.setLocked()
 	return func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -78,5 +116,5 @@ func (p *processors) relax() {
 		return
 	}
 	p.raised = false
-	runtime.GOMAXPROCS(p.procs)
+	p.setLocked()
 }

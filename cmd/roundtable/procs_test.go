@@ -48,7 +48,9 @@ func TestBackgroundWorkGetsThreadsOfItsOwn(t *testing.T) {
 func TestChosenNumberOfThreadsIsKept(t *testing.T) {
 	t.Setenv("GOMAXPROCS", "3")
 	before := runtime.GOMAXPROCS(0)
-	newProcessors().background()()
+	p := newProcessors()
+	defer p.close()
+	p.background()()
 	if got := runtime.GOMAXPROCS(0); got != before {
 		t.Errorf("%d threads, not %d", got, before)
 	}

@@ -147,6 +147,9 @@ func serve(ctx context.Context, s serveSettings) error {
 		}
 	}
 	limitMemory(s.memoryMB)
+	procs := newProcessors()
+	defer procs.close()
+	config.Node.Background = procs.background
 	p, err := process.New(config)
 	if err != nil {
 		return err
@@ -229,8 +232,7 @@ func (s *serveSettings) config(logger *slog.Logger) (process.Config, error) {
 		Node: node.Config{
 			ID: cluster.NodeID(s.nodeID), Region: s.region, Zone: s.zone,
 			Dir: s.dataDir, MemoryBudget: memory.engine, LogCacheBytes: memory.log,
-			Background: newProcessors().background,
-			Address:    s.peerAdvertise, Expect: s.expect, Partitions: s.partitions,
+			Address: s.peerAdvertise, Expect: s.expect, Partitions: s.partitions,
 			Group: s.group, CheckpointEvery: s.checkpointEvery,
 			Gossip: &node.Gossip{
 				Bind: s.gossipListen, Advertise: s.gossipAdvertise,
