@@ -15,7 +15,7 @@ import (
 )
 
 func main() {
-	calmMonitor()
+	setSlack(false)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := root().ExecuteContext(ctx); err != nil {

@@ -2,11 +2,11 @@ package main
 
 import "time"
 
-// A node that is all but idle rests: Go uses one processor. With more, it wakes
-// a thread for each goroutine that becomes ready, to see whether there is more to
-// do, and on a node whose groups only exchange heartbeats there never is. One
-// processor saves a third of what such a node takes. It ends as soon as there is
-// work: what a node at rest is late for is a request behind another's long one.
+// A node that is all but idle rests: Go uses one processor, and timers may be
+// late. With more processors, Go wakes a thread for each goroutine that becomes
+// ready, to see whether there is more to do, and on a node whose groups only exchange
+// heartbeats there never is. The two save a third of what such a node takes. It ends
+// as soon as there is work: until then a request may wait for another's long one.
 const (
 	// restBelow is the share of a processor below which a node has nothing to do,
 	// if it stays so for restAfter.
@@ -19,6 +19,8 @@ const (
 	wakeAfter = 500 * time.Millisecond
 	saturated = 0.6
 	lookEvery = 100 * time.Millisecond
+	// slackEvery is how often new threads are looked for.
+	slackEvery = 10 * time.Second
 )
 
 // rest decides by the processor time that a process has used.
@@ -49,6 +51,7 @@ func (p *processors) watch(stop <-chan struct{}) {
 	defer ticker.Stop()
 	var r rest
 	at, before := time.Now(), processorTime()
+	slackAt := at
 	for {
 		select {
 		case <-ticker.C:
@@ -56,7 +59,13 @@ func (p *processors) watch(stop <-chan struct{}) {
 			return
 		}
 		now, used := time.Now(), processorTime()
-		p.setResting(r.look(now.Sub(at), used-before))
+		was := r.resting
+		resting := r.look(now.Sub(at), used-before)
+		p.setResting(resting)
+		if resting != was || now.Sub(slackAt) >= slackEvery {
+			setSlack(resting)
+			slackAt = now
+		}
 		at, before = now, used
 	}
 }
