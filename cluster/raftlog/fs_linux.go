@@ -3,12 +3,15 @@ package raftlog
 import (
 	"errors"
 	"os"
+	"runtime"
 	"syscall"
 )
 
 // dataSync is fdatasync.
 func (f *osFile) dataSync() error {
-	busy := f.unsynced >= smallSync
+	// With one processor a thread that waits for the disk keeps everybody waiting
+	// until Go's monitor has noticed.
+	busy := f.unsynced >= smallSync || runtime.GOMAXPROCS(0) == 1
 	f.unsynced = 0
 	if f.aio == nil && busy && !f.noAIO {
 		f.aio = newAIO()

@@ -86,7 +86,7 @@ type osFile struct {
 
 // smallSync is how much must have been written for Sync to use aio. That takes
 // about 30 µs longer, which a client that is alone with its one small write would
-// notice, and its wait disturbs nobody. What comes from many clients at once is
+// notice, and its wait disturbs nobody where there is another processor. What comes from many clients at once is
 // larger, and the processor time matters more.
 const smallSync = 2 << 10
 
