@@ -71,10 +71,7 @@ func (p *processors) setLocked() {
 	case p.resting:
 		n = 1
 	}
-	// To set the number stops the world, even if it is the same as before.
-	if n != runtime.GOMAXPROCS(0) {
-		runtime.GOMAXPROCS(n)
-	}
+	runtime.GOMAXPROCS(n) // which stops the world only if the number is another
 }
 
 func (p *processors) setResting(resting bool) {
