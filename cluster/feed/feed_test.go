@@ -22,6 +22,12 @@ import (
 
 const groupID = 3
 
+// memoryLog is a log in memory, where all is durable at once.
+type memoryLog struct{ *raft.InmemStore }
+
+func (l memoryLog) StoreLogsAhead(entries []*raft.Log) error { return l.StoreLogs(entries) }
+func (l memoryLog) Durable(uint64, func()) bool              { return true }
+
 // lead runs f on a group of one peer that leads, in virtual time.
 func lead(t *testing.T, f func(t *testing.T, g *group.Group)) {
 	synctest.Test(t, func(t *testing.T) {
@@ -40,7 +46,7 @@ func lead(t *testing.T, f func(t *testing.T, g *group.Group)) {
 		}
 		_, transport := raft.NewInmemTransport(raft.ServerAddress(self.String()))
 		g, err := group.Start(group.Options{
-			ID: groupID, Peer: self, Machine: partition, Log: raft.NewInmemStore(), Transport: transport,
+			ID: groupID, Peer: self, Machine: partition, Log: memoryLog{raft.NewInmemStore()}, Transport: transport,
 			Fatal: func(err error) { t.Error(err) },
 		})
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -51,6 +52,8 @@ type countingLog struct {
 	*raft.InmemStore
 	mu       sync.Mutex
 	commands int
+	ahead    []uint64 // the entries stored ahead
+	durable  func(index uint64) bool
 }
 
 func (l *countingLog) StoreLogs(logs []*raft.Log) error {
@@ -62,6 +65,29 @@ func (l *countingLog) StoreLogs(logs []*raft.Log) error {
 	}
 	l.mu.Unlock()
 	return l.InmemStore.StoreLogs(logs)
+}
+
+// StoreLogsAhead remembers what came this way. In memory all is durable at once.
+func (l *countingLog) StoreLogsAhead(logs []*raft.Log) error {
+	l.mu.Lock()
+	for _, entry := range logs {
+		l.ahead = append(l.ahead, entry.Index)
+	}
+	l.mu.Unlock()
+	return l.StoreLogs(logs)
+}
+
+func (l *countingLog) Durable(index uint64, _ func()) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.durable == nil || l.durable(index)
+}
+
+// ranAhead says whether an entry was stored ahead.
+func (l *countingLog) ranAhead(index uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Contains(l.ahead, index)
 }
 
 func (l *countingLog) stored() int {

@@ -42,6 +42,11 @@ func (f *fsm) apply(logs []*raft.Log) ([][]command.Result, error) {
 		// What could not be applied must not be skipped.
 		return nil, *failure
 	}
+	if err := g.checkDurable(logs[len(logs)-1].Index); err != nil {
+		err = fmt.Errorf("group %v: %w", g.opts.ID, err)
+		g.fail(err)
+		return nil, err
+	}
 	f.entries = f.entries[:0]
 	for _, l := range logs {
 		f.entries = append(f.entries, machine.Entry{

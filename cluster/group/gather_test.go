@@ -21,6 +21,11 @@ func (l slowLog) StoreLogs(logs []*raft.Log) error {
 	return l.Log.StoreLogs(logs)
 }
 
+func (l slowLog) StoreLogsAhead(logs []*raft.Log) error {
+	time.Sleep(l.takes)
+	return l.Log.StoreLogsAhead(logs)
+}
+
 func slow(takes time.Duration) func(*Options) {
 	return func(o *Options) { o.Log = slowLog{o.Log, takes} }
 }

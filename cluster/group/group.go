@@ -44,6 +44,12 @@ import (
 type Log interface {
 	raft.LogStore
 	raft.StableStore
+	// StoreLogsAhead appends entries that can be read at once and become durable
+	// later, but before anything that is stored after them.
+	StoreLogsAhead(entries []*raft.Log) error
+	// Durable reports whether entries up to index are durable. If not, tell is
+	// called when they are.
+	Durable(index uint64, tell func()) bool
 }
 
 // Options says what a Group is made of.
@@ -53,7 +59,8 @@ type Options struct {
 	// Machine is the partition's state. The Group is the only one to Apply.
 	Machine *machine.Partition
 	Log     Log
-	// Transport reaches the other peers. Close closes it.
+	// Transport reaches the other peers. Close closes it. It delivers no answer
+	// for entries that are not durable in Log.
 	Transport raft.Transport
 	// Checkpoint returns when everything that the machine had applied at the
 	// time of the call is durable and SetDurable has been told. Log entries are
@@ -92,6 +99,9 @@ type Faults struct {
 	// ReplayLog has raft, when it starts, apply the whole log that is left, as
 	// if the applied index had not moved with the data.
 	ReplayLog bool
+	// CountUnsynced counts a leader towards the quorum for entries that it has not
+	// made durable itself. Whoever makes the transport has to see to it, too.
+	CountUnsynced bool
 }
 
 // Group is one peer of a Raft group. It is safe for concurrent use.
@@ -153,7 +163,7 @@ func Start(o Options) (*Group, error) {
 	if o.Faults.ReplayLog {
 		g.snapshots.forgetful = o.Log
 	}
-	g.log = newGuardedLog(o.Log, g.snapshots.oldestOpen, func() uint64 { return o.Machine.Meta().AppliedIndex })
+	g.log = newGuardedLog(o.Log, g.runsAhead, g.snapshots.oldestOpen, func() uint64 { return o.Machine.Meta().AppliedIndex })
 
 	if err := g.startRaft(); err != nil {
 		return nil, fmt.Errorf("group %v: peer %v: %w", o.ID, o.Peer, err)

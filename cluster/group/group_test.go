@@ -493,13 +493,13 @@ func TestGuardedLog(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			store := raft.NewInmemStore()
+			store := &countingLog{InmemStore: raft.NewInmemStore()}
 			for i := range uint64(60) {
 				if err := store.StoreLog(&raft.Log{Index: i + 1}); err != nil {
 					t.Fatal(err)
 				}
 			}
-			l := newGuardedLog(store, func() (uint64, bool) { return open, test.open }, func() uint64 { return applied })
+			l := newGuardedLog(store, nil, func() (uint64, bool) { return open, test.open }, func() uint64 { return applied })
 			l.setDurable(test.durable)
 			l.setDurable(test.durable / 2) // never goes back
 			if err := l.DeleteRange(test.lo, test.hi); err != nil {

@@ -13,14 +13,25 @@ import (
 // It hides the optional interfaces of the log beneath on purpose:
 // raft.MonotonicLogStore and raft.CommitTrackingLogStore must stay unused.
 type guardedLog struct {
-	raft.LogStore
+	Log
+	// runsAhead says whether entries may become durable after they are stored.
+	runsAhead  func(entries []*raft.Log) bool
 	applied    func() uint64
 	oldestOpen func() (index uint64, ok bool)
 	durable    atomic.Uint64
 }
 
-func newGuardedLog(log raft.LogStore, oldestOpen func() (uint64, bool), applied func() uint64) *guardedLog {
-	return &guardedLog{LogStore: log, applied: applied, oldestOpen: oldestOpen}
+func newGuardedLog(log Log, runsAhead func([]*raft.Log) bool, oldestOpen func() (uint64, bool), applied func() uint64) *guardedLog {
+	return &guardedLog{Log: log, runsAhead: runsAhead, oldestOpen: oldestOpen, applied: applied}
+}
+
+// StoreLogs appends entries, and returns when they are durable unless it may run
+// ahead.
+func (l *guardedLog) StoreLogs(entries []*raft.Log) error {
+	if l.runsAhead(entries) {
+		return l.Log.StoreLogsAhead(entries)
+	}
+	return l.Log.StoreLogs(entries)
 }
 
 func (l *guardedLog) setDurable(index uint64) {
@@ -41,7 +52,7 @@ func (l *guardedLog) setDurable(index uint64) {
 // earliest. So is everything after a snapshot that is on its way to a peer.
 func (l *guardedLog) DeleteRange(lo, hi uint64) error {
 	if lo > l.applied() {
-		return l.LogStore.DeleteRange(lo, hi)
+		return l.Log.DeleteRange(lo, hi)
 	}
 	keep := l.durable.Load()
 	if index, ok := l.oldestOpen(); ok {
@@ -50,5 +61,5 @@ func (l *guardedLog) DeleteRange(lo, hi uint64) error {
 	if keep <= lo {
 		return nil
 	}
-	return l.LogStore.DeleteRange(lo, min(hi, keep-1))
+	return l.Log.DeleteRange(lo, min(hi, keep-1))
 }

@@ -166,6 +166,7 @@ func (h *Host) start(p prepared) error {
 		HeartbeatTimeout: h.opts.Tuning.HeartbeatTimeoutOf(p.id),
 		Snapshot:         h.snapshotSender(p.id),
 		Initialized:      func() bool { return p.partition.Meta().ConfigIndex != 0 },
+		Durable:          h.durable(p.log),
 	})
 	g, err := group.Start(group.Options{
 		ID: p.id, Peer: p.self,
@@ -193,6 +194,14 @@ func (h *Host) start(p prepared) error {
 	defer h.mu.Unlock()
 	h.mu.running[p.id] = g
 	return nil
+}
+
+// durable is what a leader's own log says of entries that followers have.
+func (h *Host) durable(log *raftlog.GroupLog) func(uint64, func()) bool {
+	if h.opts.GroupFaults.CountUnsynced {
+		return nil
+	}
+	return log.Durable
 }
 
 // remove takes a group out of those that run.

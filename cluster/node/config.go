@@ -114,6 +114,9 @@ type Faults struct {
 	AckBeforeCommit bool
 	// SkipAppliedCheck applies log entries again that were applied before.
 	SkipAppliedCheck bool
+	// CountUnsynced counts a leader towards the quorum before its own disk has the
+	// entry.
+	CountUnsynced bool
 }
 
 var name = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$`)

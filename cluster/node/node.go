@@ -146,6 +146,7 @@ func (n *Node) openGroups() error {
 		GroupFaults: group.Faults{
 			AckBeforeCommit: n.config.Faults.AckBeforeCommit,
 			ReplayLog:       n.config.Faults.SkipAppliedCheck,
+			CountUnsynced:   n.config.Faults.CountUnsynced,
 		},
 		MachineFaults: machine.Faults{
 			MergeBlindly:     n.config.Faults.MergeBlindly,

@@ -7,10 +7,20 @@ import (
 	"github.com/roundtabledb/roundtable/cluster/raftlog/record"
 )
 
-// request is a change that a caller waits for.
+// request is a change that a caller waits for, or an append that runs ahead.
 type request struct {
 	change change
 	done   chan error // of capacity 1
+	ahead  *GroupLog  // instead of done
+}
+
+// end says that the change is durable, or refused.
+func (r *request) end(err error) {
+	if r.ahead == nil {
+		r.done <- err
+	} else if err == nil {
+		r.ahead.tellDurable()
+	}
 }
 
 // change is what a caller asks of the log. The committer alone calls encode,
@@ -161,7 +171,7 @@ func (c *moveEntries) size() int64 { return c.bytes }
 
 func (c *moveEntries) encode(f *frame) error {
 	for _, m := range c.moves {
-		if at, err := m.group.locate(m.index); err != nil || at != m.from {
+		if at, _, err := m.group.locate(m.index); err != nil || at != m.from {
 			continue // deleted since it was read
 		}
 		start, from := len(f.buf), len(f.places)

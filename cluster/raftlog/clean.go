@@ -164,7 +164,7 @@ func (c *cleaner) collect(seg *segment) (*moveEntries, error) {
 		for _, at := range g.within(seg.number) {
 			raw, _, err := c.log.readRecord(at.location)
 			if err != nil {
-				if now, gone := g.locate(at.index); gone != nil || now != at.location {
+				if now, _, gone := g.locate(at.index); gone != nil || now != at.location {
 					continue
 				}
 				return nil, err

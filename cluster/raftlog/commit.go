@@ -168,7 +168,7 @@ func (c *committer) commit(batch []*request) error {
 		err := r.change.encode(&c.frame)
 		if err == errDestroyed {
 			batch[i] = nil
-			r.done <- err
+			r.end(err)
 		} else if err != nil {
 			return err
 		}
@@ -179,7 +179,7 @@ func (c *committer) commit(batch []*request) error {
 	for i, r := range batch {
 		if r != nil {
 			batch[i] = nil
-			r.done <- nil
+			r.end(nil)
 		}
 	}
 	return nil

@@ -11,7 +11,9 @@
 // # Promises
 //
 //   - A call that changes the log returns when the change is durable, and a
-//     reader sees no change before.
+//     reader sees no change before. StoreLogsAhead is the exception: what it
+//     appends can be read at once, and Durable says when it is durable.
+//   - Changes become durable in the order of the calls.
 //   - A change is durable whole or not at all. The two halves of a Raft vote,
 //     LastVoteTerm and LastVoteCand, become durable together: a term with the
 //     candidate of an older vote would be taken for a vote given.

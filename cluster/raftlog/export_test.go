@@ -14,7 +14,7 @@ func (o Options) WithSalt(salt uint64) Options {
 func (g *GroupLog) Next() uint64 {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
-	if !g.mu.empty() {
+	if !g.mu.empty() || len(g.mu.ahead) > 0 {
 		return 0
 	}
 	return g.mu.next

@@ -35,10 +35,14 @@ type GroupLog struct {
 	mu struct {
 		sync.RWMutex
 		span
-		at     []location // at[i] is where entry first+i is
-		stable map[string][]byte
-		vote   []byte // the half of a vote that waits for the other; see Set
-		ended  bool   // the peer was destroyed
+		at []location // at[i] is where entry first+i is
+		// ahead are the entries that StoreLogsAhead has taken and that are not
+		// durable yet. They follow those of span.
+		ahead   []*raft.Log
+		waiting []waiter
+		stable  map[string][]byte
+		vote    []byte // the half of a vote that waits for the other; see Set
+		ended   bool   // the peer was destroyed
 	}
 }
 
@@ -77,7 +81,7 @@ func (g *GroupLog) LastIndex() (uint64, error) {
 	return s.next - 1, nil
 }
 
-// current returns which entries there are.
+// current returns which entries can be read.
 func (g *GroupLog) current() (span, error) {
 	if err := g.log.usable(); err != nil {
 		return span{}, err
@@ -86,6 +90,9 @@ func (g *GroupLog) current() (span, error) {
 	defer g.mu.RUnlock()
 	if g.mu.ended {
 		return span{}, errDestroyed
+	}
+	if n := len(g.mu.ahead); n > 0 {
+		return g.mu.extended(g.mu.ahead[0].Index, uint64(n)), nil
 	}
 	return g.mu.span, nil
 }
@@ -100,6 +107,32 @@ func (g *GroupLog) StoreLogs(entries []*raft.Log) error {
 	if len(entries) == 0 {
 		return g.log.usable()
 	}
+	a, err := g.append(entries)
+	if err != nil {
+		return err
+	}
+	return g.log.submit(a)
+}
+
+// StoreLogsAhead appends entries as StoreLogs does, but returns before they are
+// durable. They can be read at once, and become durable before any later change
+// of the log does; Durable says when. If the log fails first, they may be lost,
+// which is what Options.Fatal has been told then. They must not be changed.
+func (g *GroupLog) StoreLogsAhead(entries []*raft.Log) error {
+	if len(entries) == 0 {
+		return g.log.usable()
+	}
+	a, err := g.append(entries)
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	g.mu.ahead = append(g.mu.ahead, entries...)
+	g.mu.Unlock()
+	return g.log.submitAhead(a)
+}
+
+func (g *GroupLog) append(entries []*raft.Log) (*appendEntries, error) {
 	a := &appendEntries{group: g, entries: entries}
 	for _, e := range entries {
 		a.bytes += record.EntrySize(e)
@@ -107,9 +140,46 @@ func (g *GroupLog) StoreLogs(entries []*raft.Log) error {
 	if a.bytes > maxRequestBytes {
 		err := broken("group %v: an append of %d bytes is too large", g.id, a.bytes)
 		g.log.fail(err)
-		return err
+		return nil, err
 	}
-	return g.log.submit(a)
+	return a, nil
+}
+
+// waiter is to be told when the entries up to index are durable.
+type waiter struct {
+	index uint64
+	tell  func()
+}
+
+// Durable reports whether the entries up to index that were appended are
+// durable. If not, tell is called when they are, or never if the log fails or
+// the group is destroyed first. It must not block, nor call the log.
+func (g *GroupLog) Durable(index uint64, tell func()) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.mu.ahead) == 0 || index < g.mu.ahead[0].Index {
+		return true
+	}
+	g.mu.waiting = append(g.mu.waiting, waiter{index, tell})
+	return false
+}
+
+// tellDurable tells those who wait for entries that have become durable.
+func (g *GroupLog) tellDurable() {
+	var told [4]waiter
+	due := told[:0]
+	g.mu.Lock()
+	g.mu.waiting = slices.DeleteFunc(g.mu.waiting, func(w waiter) bool {
+		late := len(g.mu.ahead) > 0 && w.index >= g.mu.ahead[0].Index
+		if !late {
+			due = append(due, w)
+		}
+		return !late
+	})
+	g.mu.Unlock()
+	for _, w := range due {
+		w.tell()
+	}
 }
 
 // DeleteRange deletes entries, both ends included, at the beginning of the
@@ -168,6 +238,11 @@ func (g *GroupLog) extend(index uint64, at []location) {
 	defer g.mu.Unlock()
 	g.mu.span = g.mu.extended(index, uint64(len(at)))
 	g.mu.at = append(g.mu.at, at...)
+	durable := 0
+	for durable < len(g.mu.ahead) && g.mu.ahead[durable].Index < g.mu.next {
+		durable++
+	}
+	g.mu.ahead = slices.Delete(g.mu.ahead, 0, durable)
 }
 
 // move returns the old places in at itself.
@@ -216,5 +291,6 @@ func (g *GroupLog) end() []location {
 	defer g.mu.Unlock()
 	gone := g.mu.at
 	g.mu.at, g.mu.span, g.mu.ended = nil, span{}, true
+	g.mu.ahead, g.mu.waiting = nil, nil
 	return gone
 }

@@ -240,6 +240,24 @@ func (l *Log) submit(c change) error {
 	return l.await(r, hold)
 }
 
+// submitAhead hands over a change that nobody waits for.
+func (l *Log) submitAhead(a *appendEntries) error {
+	if err := l.usable(); err != nil {
+		return err
+	}
+	l.queue.Lock()
+	defer l.queue.Unlock()
+	if l.queue.closed {
+		return errClosed
+	}
+	l.queue.waiting = append(l.queue.waiting, &request{change: a, ahead: a.group})
+	if !l.queue.held {
+		l.queue.held = true
+		notify(l.wake)
+	}
+	return nil
+}
+
 // enqueueLocked lets a request wait for the committer. It returns true if the
 // caller now holds it.
 func (l *Log) enqueueLocked(r *request) bool {

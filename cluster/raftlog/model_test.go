@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -24,6 +25,7 @@ const (
 // action is one call of a log, and what it does to the oracle.
 type action struct {
 	name  string
+	logs  []*raft.Log // of an append
 	model func(o *oracle)
 	call  func(l *raftlog.Log) error
 }
@@ -44,7 +46,7 @@ type modelTest struct {
 		sync.Mutex
 		random *rand.Rand
 		acked  *oracle
-		asked  *oracle // the same when nothing is under way
+		asked  []*oracle // what may be found instead, when calls are under way
 		losses uint64
 	}
 }
@@ -75,7 +77,6 @@ func TestPowerLossAtAnyWrite(t *testing.T) {
 
 func (m *modelTest) run(steps int) {
 	m.mu.acked = newOracle()
-	m.mu.asked = m.mu.acked
 	m.begin(memfs.NewDisk())
 	for step := range steps {
 		m.step()
@@ -129,6 +130,8 @@ func (m *modelTest) step() {
 		m.fs.Intercept(nil)
 		m.end()
 		m.restarted(after)
+	case 3, 4, 5:
+		m.runAhead()
 	default:
 		m.do(m.choose())
 	}
@@ -137,27 +140,86 @@ func (m *modelTest) step() {
 func (m *modelTest) restarted(fs *memfs.FS) {
 	m.mu.Lock()
 	m.mu.acked = m.mu.acked.restarted()
-	m.mu.asked = m.mu.acked
+	m.mu.asked = nil
 	m.mu.Unlock()
 	m.begin(fs)
 }
 
 // do makes a call.
 func (m *modelTest) do(a action) {
-	m.mu.Lock()
-	m.mu.asked = m.mu.acked.clone()
-	a.model(m.mu.asked)
-	m.mu.Unlock()
-
+	m.ask(a)
 	if err := a.call(m.log); err != nil {
 		m.t.Fatalf("%s: %v", a.name, err)
 	}
+	m.answered(a)
+}
 
+// ask takes note of what a call will do after those that are under way, and
+// returns it.
+func (m *modelTest) ask(a action) *oracle {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.mu.acked = m.mu.asked
+	after := m.mu.acked
+	if n := len(m.mu.asked); n > 0 {
+		after = m.mu.asked[n-1]
+	}
+	after = after.clone()
+	a.model(after)
+	m.mu.asked = append(m.mu.asked, after)
+	return after
+}
+
+// answered takes note that all calls under way, of which a is the last, have
+// come to their end.
+func (m *modelTest) answered(a action) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mu.acked, m.mu.asked = m.mu.asked[len(m.mu.asked)-1], nil
 	if d := m.mu.acked.differs(m.t, m.log); d != "" {
 		m.t.Errorf("after %s (-want +got): %s", a.name, d)
+	}
+}
+
+// runAhead appends a few times without waiting for the disk. What was appended can
+// be read at once. In the end it waits, or makes a call of another kind, and all
+// is durable when that returns.
+func (m *modelTest) runAhead() {
+	id := cluster.GroupID(1 + m.random.IntN(groupCount))
+	if _, ok := m.mu.acked.groups[id]; !ok {
+		return
+	}
+	m.term++
+	after, log := m.mu.acked, lookup(m.log, id)
+	var a action
+	for range 1 + m.random.IntN(4) {
+		a = appendAction(id, after.groups[id], m.term, 1+m.random.IntN(3), m.random.IntN(400))
+		a.call = func(*raftlog.Log) error { return log.StoreLogsAhead(a.logs) }
+		after = m.ask(a)
+		if err := a.call(m.log); err != nil {
+			m.t.Fatalf("%s, ahead: %v", a.name, err)
+		}
+		if d := after.differs(m.t, m.log); d != "" {
+			m.t.Errorf("after %s, ahead (-want +got): %s", a.name, d)
+		}
+	}
+	g := after.groups[id]
+	last := g.first + uint64(len(g.entries)) - 1
+	switch m.random.IntN(3) {
+	case 0:
+		a = deleteAction(id, last-m.random.Uint64N(uint64(len(g.entries))), last)
+		m.do(a)
+	case 1:
+		a = setAction(id, keyTerm, number(m.term))
+		m.do(a)
+	default:
+		durable := make(chan struct{})
+		if !log.Durable(last, func() { close(durable) }) {
+			<-durable
+		}
+		m.answered(a)
+	}
+	if !log.Durable(last, func() {}) {
+		m.t.Errorf("after %s, entry %d is not durable", a.name, last)
 	}
 }
 
@@ -190,10 +252,11 @@ func (m *modelTest) checkLeft(fs *memfs.FS) error {
 	var again *memfs.FS
 	err := m.with(fs, func(l *raftlog.Log) error {
 		if d := found.differs(m.t, l); d != "" {
-			found = m.mu.asked.restarted()
-			if found.differs(m.t, l) != "" {
+			i := slices.IndexFunc(m.mu.asked, func(o *oracle) bool { return o.restarted().differs(m.t, l) == "" })
+			if i < 0 {
 				return fmt.Errorf("neither as acknowledged nor as asked (-acknowledged +got): %s", d)
 			}
+			found = m.mu.asked[i].restarted()
 		}
 		again = fs.Lose(m.mu.random)
 		return nil
@@ -307,6 +370,7 @@ func appendAction(id cluster.GroupID, g *oracleGroup, term uint64, n, size int) 
 	logs := entries(next, term, n, size)
 	return action{
 		name: fmt.Sprintf("group %v: append %d to %d", id, next, next+uint64(n)-1),
+		logs: logs,
 		model: func(o *oracle) {
 			g := o.groups[id]
 			if len(g.entries) == 0 {

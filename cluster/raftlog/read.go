@@ -24,9 +24,13 @@ type recentEntry struct {
 // must not be changed.
 func (g *GroupLog) GetLog(index uint64, entry *raft.Log) error {
 	for {
-		at, err := g.locate(index)
+		at, ahead, err := g.locate(index)
 		if err != nil {
 			return err
+		}
+		if ahead != nil {
+			*entry = *ahead
+			return nil
 		}
 		if raw := g.log.cache.view(at); raw != nil {
 			return record.View(raw).Entry(entry)
@@ -41,7 +45,7 @@ func (g *GroupLog) GetLog(index uint64, entry *raft.Log) error {
 		}
 		// The entry may have been moved or deleted meanwhile, and its segment
 		// freed. Then the index says so now.
-		if now, gone := g.locate(index); gone != nil || now != at {
+		if now, _, gone := g.locate(index); gone != nil || now != at {
 			continue
 		}
 		g.log.fail(err)
@@ -49,20 +53,23 @@ func (g *GroupLog) GetLog(index uint64, entry *raft.Log) error {
 	}
 }
 
-// locate returns where an entry is.
-func (g *GroupLog) locate(index uint64) (location, error) {
+// locate returns where an entry is, or the entry itself while it is not durable.
+func (g *GroupLog) locate(index uint64) (location, *raft.Log, error) {
 	if err := g.log.usable(); err != nil {
-		return location{}, err
+		return location{}, nil, err
 	}
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	if g.mu.ended {
-		return location{}, errDestroyed
+		return location{}, nil, errDestroyed
+	}
+	if n := len(g.mu.ahead); n > 0 && index >= g.mu.ahead[0].Index && index <= g.mu.ahead[n-1].Index {
+		return location{}, g.mu.ahead[index-g.mu.ahead[0].Index], nil
 	}
 	if index < g.mu.first || index >= g.mu.next {
-		return location{}, raft.ErrLogNotFound
+		return location{}, nil, raft.ErrLogNotFound
 	}
-	return g.mu.at[index-g.mu.first], nil
+	return g.mu.at[index-g.mu.first], nil, nil
 }
 
 // read reads an entry from the disk.

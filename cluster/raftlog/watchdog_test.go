@@ -17,12 +17,14 @@ func TestWatchdog(t *testing.T) {
 		time.Sleep(9900 * time.Millisecond)
 		w.end()
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if len(barks) > 0 {
 			t.Fatalf("it barked after %v, without a commit that took too long", barks)
 		}
 		begin = time.Now()
 		w.begin()
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if len(barks) != 1 || barks[0] != 10*time.Second {
 			t.Errorf("it barked after %v, want once after 10 s", barks)
 		}

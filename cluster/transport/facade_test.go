@@ -297,6 +297,91 @@ func TestPipelineError(t *testing.T) {
 	}
 }
 
+// An answer for entries that the sender has not made durable itself waits until
+// it has, and so do the answers behind it.
+func TestAnswersWaitForTheOwnLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFacades(t)
+		defer f.stop()
+		durable, waiting := uint64(11), map[uint64][]func(){}
+		f.a.SetHooks(transport.GroupHooks{HeartbeatTimeout: time.Hour, Durable: func(index uint64, tell func()) bool {
+			if index > durable {
+				waiting[index] = append(waiting[index], tell)
+			}
+			return index <= durable
+		}})
+		settle := func(index uint64) {
+			durable = index
+			for _, tell := range waiting[index] {
+				tell()
+			}
+			synctest.Wait()
+		}
+		p, _ := f.a.AppendEntriesPipeline("", "b/1")
+		defer p.Close()
+		for _, entries := range []int{1, 0, 3, 0, 2} {
+			if _, err := p.AppendEntries(request(entries), new(raft.AppendEntriesResponse)); err != nil {
+				t.Fatal(err)
+			}
+			f.answer(success, nil)
+		}
+		synctest.Wait()
+		delivered := func() int { return len(p.Consumer()) }
+		if got := delivered(); got != 2 {
+			t.Errorf("%d answers were delivered before entry 12 was durable, want those to entry 11 and the one without entries", got)
+		}
+		settle(12)
+		if got := delivered(); got != 2 {
+			t.Errorf("%d answers were delivered before entry 13 was durable", got)
+		}
+		settle(13)
+		if got := delivered(); got != 5 {
+			t.Errorf("%d answers were delivered when all was durable", got)
+		}
+
+		// So do those of requests that are not in a pipeline.
+		ended, _ := f.send("b/1", request(4))
+		f.answer(success, nil)
+		synctest.Wait()
+		if len(ended) > 0 {
+			t.Error("an answer was given before entry 14 was durable")
+		}
+		settle(14)
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		ended, _ = f.send("b/1", request(5))
+		f.answer(success, nil)
+		synctest.Wait()
+		f.a.Close()
+		if err := <-ended; err == nil {
+			t.Error("an answer was given though entry 15 was never durable")
+		}
+	})
+}
+
+// A pipeline that was closed while an answer waited delivers it no more.
+func TestClosedPipelineForgetsWhatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFacades(t)
+		defer f.stop()
+		var tell func()
+		f.a.SetHooks(transport.GroupHooks{Durable: func(_ uint64, t func()) bool { tell = t; return false }})
+		p, _ := f.a.AppendEntriesPipeline("", "b/1")
+		future, err := p.AppendEntries(request(1), new(raft.AppendEntriesResponse))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.answer(success, nil)
+		synctest.Wait()
+		p.Close()
+		tell()
+		if len(p.Consumer()) > 0 || future.Error() == nil {
+			t.Error("it was delivered")
+		}
+	})
+}
+
 // A full window blocks until the pipeline is closed.
 func TestPipelineWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

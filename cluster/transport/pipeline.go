@@ -40,6 +40,9 @@ type pipeline struct {
 		sync.Mutex
 		// underWay are the requests without an answer, oldest first.
 		underWay []*appendFuture
+		// awaiting is set while the oldest has its answer, but its entries are not
+		// durable here.
+		awaiting bool
 		// err is the first error. It is set before broken is closed.
 		err error
 	}
@@ -127,8 +130,18 @@ func (p *pipeline) answer(f *appendFuture, body []byte, err error) {
 		*f.resp = r
 		f.refused = !r.Success
 	}
-	for len(p.mu.underWay) > 0 && p.mu.underWay[0].parts == 0 {
+	p.deliverLocked()
+}
+
+// deliverLocked delivers the requests that have an answer, oldest first, as far
+// as their entries are durable here.
+func (p *pipeline) deliverLocked() {
+	for !p.mu.awaiting && len(p.mu.underWay) > 0 && p.mu.underWay[0].parts == 0 {
 		oldest := p.mu.underWay[0]
+		if !p.g.durable(oldest.args, p.resume) {
+			p.mu.awaiting = true
+			return
+		}
 		select {
 		case p.done <- oldest:
 		default:
@@ -138,6 +151,16 @@ func (p *pipeline) answer(f *appendFuture, body []byte, err error) {
 		p.mu.underWay[0] = nil
 		p.mu.underWay = p.mu.underWay[1:]
 		close(oldest.ended)
+	}
+}
+
+// resume delivers what has waited for the log.
+func (p *pipeline) resume() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mu.awaiting = false
+	if p.mu.err == nil {
+		p.deliverLocked()
 	}
 }
 

@@ -48,6 +48,10 @@ type GroupHooks struct {
 	// anyone. It is called by readers of streams, so it must not block. The
 	// default says yes.
 	Initialized func() bool
+	// Durable says whether this peer's own entries up to index are durable. If not,
+	// tell is called when they are. Until then no answer to an AppendEntries
+	// request with them is delivered. The default says yes.
+	Durable func(index uint64, tell func()) bool
 }
 
 // GroupTransport is the raft.Transport of one peer. What it does differently
@@ -133,6 +137,9 @@ func (g *GroupTransport) SetHooks(h GroupHooks) {
 	if h.Initialized == nil {
 		h.Initialized = func() bool { return true }
 	}
+	if h.Durable == nil {
+		h.Durable = func(uint64, func()) bool { return true }
+	}
 	g.hooks.Store(&h)
 }
 
@@ -206,7 +213,28 @@ func (g *GroupTransport) AppendEntries(_ raft.ServerID, target raft.ServerAddres
 			return nil
 		}
 	}
-	return nil
+	return g.awaitDurable(args)
+}
+
+// awaitDurable waits until this peer has made durable itself what it has sent.
+func (g *GroupTransport) awaitDurable(args *raft.AppendEntriesRequest) error {
+	durable := make(chan struct{})
+	if g.durable(args, func() { close(durable) }) {
+		return nil
+	}
+	select {
+	case <-durable:
+		return nil
+	case <-g.ctx.Done():
+		return errClosed()
+	}
+}
+
+// durable says whether the entries of a request are durable here, and if not
+// sees to it that tell is called.
+func (g *GroupTransport) durable(args *raft.AppendEntriesRequest, tell func()) bool {
+	n := len(args.Entries)
+	return n == 0 || g.hooks.Load().Durable(args.Entries[n-1].Index, tell)
 }
 
 // Announce sends a request without entries, and lets nobody wait for the
