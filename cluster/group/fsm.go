@@ -16,6 +16,7 @@ type fsm struct {
 	group   *Group
 	entries []machine.Entry // reused
 	sizes   entrySizes
+	grown   int // bytes since the log was last cut for its size
 }
 
 var _ raft.BatchingFSM = (*fsm)(nil)
@@ -56,8 +57,12 @@ func (f *fsm) apply(logs []*raft.Log) ([][]command.Result, error) {
 			Data:          l.Data,
 		})
 		f.sizes.add(len(l.Data))
+		f.grown += len(l.Data)
 	}
 	f.sizes.adjust(g)
+	if f.grown >= g.opts.Tuning.TrailingBytes && g.cutLog() {
+		f.grown = 0
+	}
 	results, err := g.opts.Machine.Apply(f.entries)
 	clear(f.entries)
 	if err == nil && len(results) != len(logs) {
@@ -83,6 +88,23 @@ func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
 // Restore implements raft.FSM. Only a peer that received a snapshot through
 // raft would call it, and the transport lets none through.
 func (f *fsm) Restore(io.ReadCloser) error { panic("group: raft restores a snapshot") }
+
+// cutLog has raft cut the log after the next checkpoint, without waiting for it. It
+// returns false if that is under way already. Raft looks at the log by itself, but
+// that seldom that gigabytes of large items come in between.
+func (g *Group) cutLog() bool {
+	if !g.cutting.CompareAndSwap(false, true) {
+		return false
+	}
+	g.wg.Go(func() {
+		defer g.cutting.Store(false)
+		// An error is one of the group's end, or raft will try again in its own time.
+		if err := g.raft.Snapshot().Error(); err != nil {
+			g.opts.Logger.Debug("the log was not cut", "error", err)
+		}
+	})
+	return true
+}
 
 // entrySizes keeps the log within bytes. Raft counts entries, but one may hold
 // a single small command or a megabyte of them, so the counts that raft goes by

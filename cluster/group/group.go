@@ -126,6 +126,9 @@ type Group struct {
 	// before it has returned from its constructor.
 	started chan struct{}
 
+	// cutting is set while the log is cut for its size.
+	cutting atomic.Bool
+
 	// reloading is held while raft's configuration changes.
 	reloading sync.Mutex
 

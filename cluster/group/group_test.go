@@ -454,6 +454,37 @@ func TestLogKeepsWithinItsBytes(t *testing.T) {
 	})
 }
 
+// A log that grows fast is cut before raft looks at it.
+func TestLogIsCutWhenItHasGrown(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		checkpoints := 0
+		n := newNet(t, 1, func(o *Options) {
+			o.Tuning.TrailingBytes = 1 << 20
+			o.Tuning.SnapshotInterval = 24 * time.Hour
+			o.Checkpoint = func(context.Context) error {
+				checkpoints++
+				time.Sleep(10 * time.Millisecond)
+				return nil
+			}
+		})
+		leader := n.leader()
+		for range 1000 { // 8 MB
+			leader.mustPropose("k", strings.Repeat("v", 8000))
+			leader.group.SetDurable(leader.partition.Meta().AppliedIndex)
+			time.Sleep(time.Millisecond)
+		}
+		synctest.Wait()
+		if checkpoints < 5 || checkpoints > 8 {
+			t.Errorf("%d checkpoints were waited for, want one for each megabyte", checkpoints)
+		}
+		first, _ := leader.log.FirstIndex()
+		last, _ := leader.log.LastIndex()
+		if kept := last - first; kept > 400 {
+			t.Errorf("%d entries of 8 kB are kept, where 1 MB may trail", kept)
+		}
+	})
+}
+
 func TestFresh(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := newNet(t, 3, nil)

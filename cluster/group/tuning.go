@@ -33,7 +33,7 @@ type Tuning struct {
 	CommitTimeout time.Duration
 
 	// SnapshotInterval is how often the log is looked at, to cut it. The default
-	// is 30 s.
+	// is 30 s. It is also cut when it has grown by TrailingBytes.
 	SnapshotInterval time.Duration
 	// SnapshotThreshold is how many entries must have come since the last time.
 	// The default is 2048.

@@ -16,8 +16,10 @@ import (
 const (
 	segmentSuffix = ".log"
 	sparePrefix   = "spare-"
-	// maxSpares is how many old segments are kept to be written over.
-	maxSpares = 2
+	// maxSpares is how many old segments are kept to be written over: about as many
+	// as are freed at a time where much is written. Zeros for a new one take as long
+	// as what is then written to it several times over, as its memory is new, too.
+	maxSpares = 8
 )
 
 func segmentName(number uint32) string { return fmt.Sprintf("%010d%s", number, segmentSuffix) }

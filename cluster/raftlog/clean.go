@@ -10,6 +10,9 @@ const (
 	// freeSegments is how many segments of dead records are not worth the work
 	// of moving what is live.
 	freeSegments = 4
+	// nearlyDead is how many times what is live a segment has to hold for moving
+	// that to be next to nothing.
+	nearlyDead = 32
 	// moveBytes is how much the cleaner moves in one frame.
 	moveBytes = 512 << 10
 )
@@ -65,18 +68,23 @@ func (c *cleaner) stop() {
 }
 
 // overdue says whether the oldest segment is to be freed: because
-// nothing in it is live, or because the closed segments are more than three
+// nothing in it is live, or next to nothing, as where one group has all the work
+// and others hold a few entries; or because the closed segments are more than three
 // times what is live and some. Moving then frees at least twice what it
 // writes, and the log is bounded by what its groups keep.
 func (s *state) overdue() bool {
 	if len(s.segments) < 2 {
 		return false
 	}
-	if s.segments[0].live == 0 {
+	oldest := s.segments[0]
+	if oldest.live == 0 {
 		return true
 	}
 	if len(s.segments) <= freeSegments {
 		return false
+	}
+	if oldest.live*nearlyDead <= oldest.used {
+		return true
 	}
 	var closed, largest int64
 	for _, seg := range s.segments[:len(s.segments)-1] {

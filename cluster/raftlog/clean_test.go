@@ -55,6 +55,36 @@ func TestIdleGroupHoldsNoSegment(t *testing.T) {
 	})
 }
 
+// TestNearlyDeadSegments: a few entries of an idle group hold no segment, however
+// much of the log is live.
+func TestNearlyDeadSegments(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := open(t, options(t, memfs.NewDisk()))
+		idle, busy := group(t, l, 1), group(t, l, 2)
+		store(t, idle, entries(1, 1, 1, 50))
+		const live = 200 // entries, in about four segments
+		largest := 0
+		for i := uint64(0); i < 3000; i += 10 {
+			store(t, busy, entries(1+i, 1, 10, 100))
+			if i > live {
+				must(t, busy.DeleteRange(1, i-live))
+			}
+			synctest.Wait() // the cleaner has done what is to be done
+			largest = max(largest, l.Stats().Segments)
+		}
+		if largest > 8 {
+			t.Errorf("the log had up to %d segments", largest)
+		}
+		if s := l.Stats(); s.Moved == 0 || s.Moved > 20 {
+			t.Errorf("%d entries were appended, and %d moved", s.Entries, s.Moved)
+		}
+		if s, err := read(idle); err != nil || s.First != 1 || s.Last != 1 {
+			t.Errorf("the idle group holds %+v, %v", s, err)
+		}
+		closeLog(t, l)
+	})
+}
+
 // TestManyLiveEntries: where little is dead, nothing is moved in vain.
 func TestManyLiveEntries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

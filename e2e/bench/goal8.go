@@ -49,7 +49,7 @@ func measureLarge(ctx context.Context, l *lab) error {
 		return err
 	}
 	large.options.Table = largeTable
-	rate, err := l.halfLoad(ctx, e)
+	rate, err := l.halfLoad(ctx, large.options)
 	if err != nil {
 		return err
 	}
@@ -69,16 +69,15 @@ func measureLarge(ctx context.Context, l *lab) error {
 // everyoneElse are the operations on small items.
 var everyoneElse = []string{"put", "get-strong"}
 
-// halfLoad is half of what the region does at most.
-func (l *lab) halfLoad(ctx context.Context, e endpoints) (float64, error) {
+// halfLoad is half of what the region does at most, with large items and batches.
+func (l *lab) halfLoad(ctx context.Context, o bench.Options) (float64, error) {
 	l.progress.say("find out what half load is")
-	o := l.options(e)
 	o.Clients = []int{64}
-	s, err := samples(ctx, o, []string{smallMix})
+	results, err := bench.Run(ctx, o)
 	if err != nil {
 		return 0, err
 	}
-	return s[0].PerSecond / 2, nil
+	return results[0].PerSecond / 2, nil
 }
 
 // mix is a mix of operations and sizes, of which the small ones count.

@@ -50,6 +50,10 @@ var ErrGone = errors.New("valuelog: the file was removed")
 const (
 	suffix     = ".values"
 	headerSize = 4 + 4 + 2 + 4 + 4
+	// writeBytes is how much is appended before the disk gets it, so that there is little left
+	// for Sync to write. All at once would keep the disk from everybody else, and that is
+	// where the acknowledgements of writes come from.
+	writeBytes = 1 << 20
 	// MaxKeySize and MaxValueSize are what a record can hold.
 	MaxKeySize   = 1<<16 - 1
 	MaxValueSize = 1 << 30
@@ -92,6 +96,8 @@ type file struct {
 	f      *os.File
 	length uint64
 	synced bool
+	// begun is up to where the system has been told to write to the disk.
+	begun uint64
 }
 
 // Open opens the log as it was at a durable Position.
@@ -181,6 +187,10 @@ func (l *Log) Append(key string, value []byte) (Pointer, error) {
 			return Pointer{}, err
 		}
 		v.length += uint64(len(part))
+	}
+	if v.length-v.begun >= writeBytes {
+		beginWriting(v.f, v.begun, v.length)
+		v.begun = v.length
 	}
 	return p, nil
 }
