@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/roundtabledb/roundtable/cluster/raftlog"
 	"github.com/roundtabledb/roundtable/cluster/raftlog/memfs"
 )
 
@@ -62,17 +63,23 @@ func TestStoreLogsAhead(t *testing.T) {
 	})
 }
 
+// doomed makes a group with one entry in a log that is to fail.
+func doomed(t *testing.T, fs *memfs.FS) (g *raftlog.GroupLog, failed <-chan error) {
+	o := options(t, fs)
+	fatal := make(chan error, 1)
+	o.Fatal = func(err error) { fatal <- err }
+	l := open(t, o)
+	t.Cleanup(func() { l.Close() })
+	g = group(t, l, 1)
+	store(t, g, entries(1, 1, 1, 10))
+	return g, fatal
+}
+
 // What is stored ahead when the disk fails is never called durable.
 func TestAheadOfADiskThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fs := memfs.NewDisk()
-		o := options(t, fs)
-		failed := make(chan error, 1)
-		o.Fatal = func(err error) { failed <- err }
-		l := open(t, o)
-		defer l.Close()
-		g := group(t, l, 1)
-		store(t, g, entries(1, 1, 1, 10))
+		g, failed := doomed(t, fs)
 		fs.Intercept(newFault(memfs.Sync, 0, errDisk).intercept)
 		if err := g.StoreLogsAhead(entries(2, 1, 1, 10)); err != nil {
 			t.Fatal(err)
@@ -98,13 +105,7 @@ func TestAheadOfADiskThatFails(t *testing.T) {
 // A gap fails the log, as it does for entries that are waited for.
 func TestAheadWithAGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := options(t, memfs.NewDisk())
-		failed := make(chan error, 1)
-		o.Fatal = func(err error) { failed <- err }
-		l := open(t, o)
-		defer l.Close()
-		g := group(t, l, 1)
-		store(t, g, entries(1, 1, 1, 10))
+		g, failed := doomed(t, memfs.NewDisk())
 		if err := g.StoreLogsAhead(entries(3, 1, 1, 10)); err != nil {
 			t.Fatal(err)
 		}
