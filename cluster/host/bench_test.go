@@ -5,7 +5,6 @@ import (
 	"net"
 	"sync"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc"
 
@@ -70,19 +69,21 @@ func led(b *testing.B, hosts []*host.Host, id cluster.GroupID) *host.Host {
 	for i := range hosts {
 		birth.Peers = append(birth.Peers, cluster.PeerID{Node: cluster.NodeID(fmt.Sprintf("n%d", i+1)), Replica: uint64(i + 1)})
 	}
+	elected := make(chan *host.Host, 1)
 	for _, h := range hosts {
+		h.OnLeader(func(group cluster.GroupID, leading bool, _ uint64) {
+			if group == id && leading {
+				select {
+				case elected <- h:
+				default: // nobody waits any more
+				}
+			}
+		})
 		if err := h.Create(birth); err != nil {
 			b.Fatal(err)
 		}
 	}
-	for {
-		for _, h := range hosts {
-			if g, ok := h.Group(id); ok && g.IsLeader() {
-				return h
-			}
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	return <-elected
 }
 
 // inTurns keeps a number of operations under way until b.N have ended.
