@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -101,6 +102,9 @@ func (w *World) run(rec *Record, twist Twist) error {
 	if err := w.settle(ctx, t); err != nil {
 		return err
 	}
+	if err := w.rest(ctx, rec); err != nil {
+		return err
+	}
 	rec.Settling = time.Since(healed)
 	return w.collect(ctx, t, rec)
 }
@@ -152,8 +156,7 @@ func (w *World) weather(ctx context.Context, events []Event) error {
 	return nil
 }
 
-// settle heals everything and waits until the regions have nothing more to
-// tell each other. One more write in each region shows that they can.
+// settle heals everything. One more write in each region shows that it is so.
 func (w *World) settle(ctx context.Context, t *Traffic) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -169,26 +172,40 @@ func (w *World) settle(ctx context.Context, t *Traffic) error {
 			return fmt.Errorf("%s takes no write after all was healed: %w", r.Name, err)
 		}
 	}
+	return nil
+}
+
+// rest waits until the regions have nothing more to tell each other, and writes
+// down what they hold then. A request that the storm has held back may take
+// effect at any time, so it counts only if nothing changed meanwhile.
+func (w *World) rest(ctx context.Context, rec *Record) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	var trouble error
-	quiet := func() bool {
-		trouble = w.unshipped(ctx)
+	atRest := func() bool {
+		before := w.heads()
+		if trouble = w.unshipped(ctx); trouble != nil {
+			return false
+		}
+		if rec.Held, trouble = w.Hold(ctx); trouble != nil {
+			return false
+		}
+		if now := w.heads(); !maps.Equal(before, now) {
+			trouble = fmt.Errorf("changes went from %v to %v", before, now)
+		}
 		return trouble == nil
 	}
-	if err := w.Await(ctx, glance, quiet); err != nil {
+	if err := w.Await(ctx, glance, atRest); err != nil {
 		return fmt.Errorf("the regions do not come to rest: %w", trouble)
 	}
 	return nil
 }
 
-// collect writes down what the regions hold, and asks once more for every item
-// whose history is known.
+// collect asks once more for every item whose history is known, and compares
+// the peers of each group.
 func (w *World) collect(ctx context.Context, t *Traffic, rec *Record) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	var err error
-	if rec.Held, err = w.Hold(ctx); err != nil {
-		return err
-	}
 	for i, r := range w.Regions {
 		j := t.Journals[i]
 		for n, key := range keysOf(j.Linear.Operations()) {

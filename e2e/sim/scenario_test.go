@@ -2,7 +2,9 @@ package sim_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -101,7 +103,7 @@ func TestQueueResumes(t *testing.T) {
 		if err := between(sim.CutRegions); err != nil {
 			return err
 		}
-		if err := fill(ctx, w, queued); err != nil {
+		if err := fill(ctx, w.Regions[0], 0, queued); err != nil {
 			return err
 		}
 		if err := between(sim.HealRegions); err != nil {
@@ -159,14 +161,15 @@ func arrived(w *sim.World) (c counters) {
 	return c
 }
 
-// fill writes items of about a kilobyte into the orders of the first region.
-func fill(ctx context.Context, w *sim.World, count int) error {
-	p, _ := w.Regions[0].Nodes[0].Up()
+// fill writes the items from one number to another, of about a kilobyte, into
+// the orders of a region.
+func fill(ctx context.Context, r *sim.Region, from, to int) error {
+	p, _ := r.Nodes[0].Up()
 	table, _ := p.Node.Router().Table(sim.Orders)
 	filler := item.Binary(make([]byte, 1000))
-	for i := 0; i < count; {
+	for i := from; i < to; {
 		var cmds []router.TableCommand
-		for ; i < count && len(cmds) < 500; i++ {
+		for ; i < to && len(cmds) < 500; i++ {
 			it := item.NewItem(
 				item.Attribute{Name: "id", Value: item.String(fmt.Sprint("q", i))},
 				item.Attribute{Name: "line", Value: item.Num(item.NumberFromInt(1))},
@@ -185,4 +188,38 @@ func fill(ctx context.Context, w *sim.World, count int) error {
 		}
 	}
 	return nil
+}
+
+// Requests that the storm has held back take effect when it is over and their
+// clients have given them up. That is no divergence, whenever they come.
+func TestLateWritesConverge(t *testing.T) {
+	const roundTrip = 100 * time.Millisecond
+	for seed := range uint64(10) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			plan := calm(time.Second)
+			plan.Clients, plan.Diarists = 0, 0
+			plan.Network.Far, plan.Network.FarJitter = roundTrip/2, 0
+			story := func(ctx context.Context, w *sim.World) error {
+				go func() {
+					// Regions are at rest for a moment before each write.
+					d := rand.New(rand.NewPCG(seed, 0))
+					for i := range 30 {
+						time.Sleep(roundTrip + time.Duration(d.IntN(60))*time.Millisecond)
+						if ctx.Err() != nil {
+							return
+						}
+						if err := fill(ctx, w.Regions[2], i, i+1); err != nil && ctx.Err() == nil {
+							t.Error(err)
+						}
+					}
+				}()
+				return nil
+			}
+			rec := run(t, plan, sim.Twist{Story: story})
+			if err := errors.Join(rec.Err, rec.Peers, rec.Converged()); err != nil {
+				explain(t, rec, err)
+			}
+		})
+	}
 }

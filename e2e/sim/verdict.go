@@ -119,24 +119,43 @@ func (w *World) unshipped(ctx context.Context) error {
 
 func (r *Region) unshippedTo(ctx context.Context, t *catalog.Table, remote string) error {
 	joined := t.Global.Members[remote].Version
-	idle := map[uint64]sender.Status{}
+	shipped := map[uint64]bool{}
 	for _, n := range r.Nodes {
-		if p, ok := n.Up(); ok {
-			for _, st := range p.Replicator.Progress(t.Global.ID, remote) {
-				idle[st.Group] = st
+		p, ok := n.Up()
+		if !ok {
+			continue
+		}
+		for _, st := range p.Replicator.Progress(t.Global.ID, remote) {
+			if st.Phase != sender.Feed || st.Pending > 0 || st.Joined != joined {
+				return fmt.Errorf("%s: %v to %s: %+v", r.Name, cluster.GroupID(st.Group), remote, st)
 			}
+			shipped[st.Group] = true
 		}
 	}
 	for _, p := range t.Partitions {
-		st, ok := idle[uint64(p.Group)]
-		if !ok {
+		if !shipped[uint64(p.Group)] {
 			return fmt.Errorf("%s: nobody ships %v to %s", r.Name, p.Group, remote)
-		}
-		if st.Phase != sender.Feed || st.Pending > 0 || st.Joined != joined {
-			return fmt.Errorf("%s: %v to %s: %+v", r.Name, p.Group, remote, st)
 		}
 	}
 	return ctx.Err()
+}
+
+// heads is the newest change of each group, as far as its peers have got.
+func (w *World) heads() map[string]uint64 {
+	newest := map[string]uint64{}
+	for _, r := range w.Regions {
+		for _, n := range r.Nodes {
+			p, ok := n.Up()
+			if !ok {
+				continue
+			}
+			for _, g := range p.Node.Host().Groups() {
+				at := fmt.Sprintf("%s, %v", r.Name, g.ID())
+				newest[at] = max(newest[at], g.Machine().Meta().NextSeq)
+			}
+		}
+	}
+	return newest
 }
 
 // ComparePeers waits until the peers of each group have applied the same
@@ -201,17 +220,24 @@ func (rec *Record) Check() error {
 	if rec.Held == nil {
 		return errors.Join(append(errs, errors.New("there is nothing to check"))...)
 	}
-	exact := map[string]map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(rec.Held)) {
 		h := rec.Held[name]
-		exact[name] = h.Exact
 		errs = append(errs, rec.Newest.Check(name, h.States), rec.checkKept(name, h))
 		if err := check.Linearizable(rec.Histories[name], checkFor); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 		}
 	}
-	errs = append(errs, check.Converged(exact), rec.Versions.Check())
+	errs = append(errs, rec.Converged(), rec.Versions.Check())
 	return errors.Join(errs...)
+}
+
+// Converged checks that all regions held the same orders in the end.
+func (rec *Record) Converged() error {
+	exact := map[string]map[string]string{}
+	for region, h := range rec.Held {
+		exact[region] = h.Exact
+	}
+	return check.Converged(exact)
 }
 
 func (rec *Record) checkKept(region string, h Holding) error {
