@@ -2,6 +2,7 @@ package command
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/roundtabledb/roundtable/storage"
 	"github.com/roundtabledb/roundtable/storage/expr"
@@ -33,8 +34,17 @@ const (
 	flagsKnown = 1<<iota - 1
 )
 
+// Room for the encoding of a command beside key and item, and for that of a
+// result beside item and region, as long as they hold nothing rare: with less,
+// appending to nothing allocates several times.
+const (
+	commandRoom = 48
+	resultRoom  = 24
+)
+
 // Append appends the encoding of c.
 func (c *Command) Append(dst []byte) []byte {
+	dst = slices.Grow(dst, commandRoom+len(c.Key)+len(c.Item))
 	dst = append(dst, byte(c.Kind), c.flags())
 	if c.Request != (RequestID{}) {
 		dst = binary.AppendUvarint(dst, c.Request.Session)
@@ -211,6 +221,7 @@ const (
 // Append appends the encoding of r. Of an error it keeps kind, message and
 // item.
 func (r *Result) Append(dst []byte) []byte {
+	dst = slices.Grow(dst, resultRoom+len(r.Item)+len(r.Version.Region))
 	at := len(dst)
 	dst = append(dst, 0)
 	var flags byte
