@@ -164,7 +164,10 @@ func arrived(w *sim.World) (c counters) {
 // fill writes the items from one number to another, of about a kilobyte, into
 // the orders of a region.
 func fill(ctx context.Context, r *sim.Region, from, to int) error {
-	p, _ := r.Nodes[0].Up()
+	p, ok := r.Nodes[0].Up()
+	if !ok {
+		return fmt.Errorf("the first node of %s is down", r.Name)
+	}
 	table, _ := p.Node.Router().Table(sim.Orders)
 	filler := item.Binary(make([]byte, 1000))
 	for i := from; i < to; {

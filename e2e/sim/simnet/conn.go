@@ -33,6 +33,10 @@ type half struct {
 		abandoned bool
 		// broken is set by a reset. The reader learns of it when the path is up.
 		broken bool
+		// lost is set when this writer's own reader has met the end of the other
+		// direction. The news that the other side has gone comes to both by the
+		// same path, so a writer does not know before.
+		lost bool
 
 		readBy, writeBy time.Time
 	}
@@ -113,7 +117,7 @@ func (h *half) write(b []byte) (int, error) {
 			return written, os.ErrDeadlineExceeded
 		}
 		// The other side's silence looks the same as a cut while there is one.
-		if cut, _ := h.path.state(); (h.mu.broken || h.mu.abandoned) && !cut {
+		if cut, _ := h.path.state(); h.mu.lost && !cut {
 			return written, syscall.ECONNRESET
 		}
 		if written == len(b) {
@@ -166,6 +170,14 @@ func (h *half) reset() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.mu.broken = true
+	h.changed.Broadcast()
+}
+
+// lose tells the writer that the other side has gone.
+func (h *half) lose() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.mu.lost = true
 	h.changed.Broadcast()
 }
 
@@ -226,6 +238,9 @@ type conn struct {
 
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.in.read(b)
+	if err == io.EOF || err == syscall.ECONNRESET {
+		c.out.lose()
+	}
 	return n, c.wrap("read", err)
 }
 

@@ -244,6 +244,32 @@ func TestClose(t *testing.T) {
 	})
 }
 
+// A writer knows that the other side has gone when its reader does, not before:
+// gRPC tries again without a pause while a connection cannot be written but
+// looks alive, so time would never pass again.
+func TestWriterHearsWithReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := simnet.New(1)
+		n.SetDelay("b", "a", 10*time.Millisecond, 0)
+		p := connect(t, n)
+		defer p.close()
+		p.b.Close()
+		if _, err := p.a.Write([]byte("x")); err != nil {
+			t.Errorf("write before the end has arrived: %v", err)
+		}
+		begin := time.Now()
+		if _, err := p.a.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("read from a closed connection: %v", err)
+		}
+		if d := time.Since(begin); d != 10*time.Millisecond {
+			t.Errorf("the end came after %v", d)
+		}
+		if _, err := p.a.Write([]byte("x")); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("write after the end has arrived: %v", err)
+		}
+	})
+}
+
 func TestCrash(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := connect(t, simnet.New(1))
