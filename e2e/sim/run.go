@@ -181,24 +181,25 @@ func (w *World) settle(ctx context.Context, t *Traffic) error {
 func (w *World) rest(ctx context.Context, rec *Record) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	var trouble error
-	atRest := func() bool {
-		before := w.heads()
-		if trouble = w.unshipped(ctx); trouble != nil {
-			return false
+	for {
+		var before map[string]uint64
+		var trouble error
+		quiet := func() bool {
+			before = w.heads()
+			trouble = w.unshipped(ctx)
+			return trouble == nil
 		}
-		if rec.Held, trouble = w.Hold(ctx); trouble != nil {
-			return false
+		if err := w.Await(ctx, glance, quiet); err != nil {
+			return fmt.Errorf("the regions do not come to rest: %w", trouble)
 		}
-		if now := w.heads(); !maps.Equal(before, now) {
-			trouble = fmt.Errorf("changes went from %v to %v", before, now)
+		var err error
+		if rec.Held, err = w.Hold(ctx); err != nil {
+			return err
 		}
-		return trouble == nil
+		if maps.Equal(before, w.heads()) {
+			return nil
+		}
 	}
-	if err := w.Await(ctx, glance, atRest); err != nil {
-		return fmt.Errorf("the regions do not come to rest: %w", trouble)
-	}
-	return nil
 }
 
 // collect asks once more for every item whose history is known, and compares
