@@ -198,15 +198,23 @@ func (p *proposer) step() bool {
 
 // commit proposes proposals as one entry and waits for what becomes of it.
 func (p *proposer) commit(batch []proposal) ([]command.Result, error) {
-	size := 0
+	size := entryOverhead
 	p.cmds = p.cmds[:0]
 	for i := range batch {
-		size += len(batch[i].cmd)
+		size += len(batch[i].cmd) + commandOverhead
 		p.cmds = append(p.cmds, batch[i].cmd)
 	}
-	now := p.clock.Now(p.opts.Now().UnixMilli())
+	entry := command.Batch{
+		Time:     p.clock.Now(p.opts.Now().UnixMilli()),
+		Commands: p.cmds,
+		// With one batch in flight, everything before this one has been applied here.
+		Priors: p.opts.Machine.Priors(p.cmds, p.opts.Tuning.AlwaysPriors),
+	}
+	for _, prior := range entry.Priors.Of {
+		size += len(prior) + priorOverhead
+	}
 	// The log and the peers' senders keep the entry, so its memory is not reused.
-	data := command.AppendBatch(make([]byte, 0, size+entryOverhead+commandOverhead*len(batch)), now, p.cmds)
+	data := entry.Append(make([]byte, 0, size))
 	clear(p.cmds)
 
 	future := p.raft.ApplyLog(raft.Log{Data: data}, 0)
@@ -230,10 +238,12 @@ func (p *proposer) commit(batch []proposal) ([]command.Result, error) {
 	}
 }
 
-// Room for the header of a batch and for the length of a command in it.
+// Room for the header of a batch, and for the lengths of a command and of a prior
+// in it.
 const (
-	entryOverhead   = 16
+	entryOverhead   = 32
 	commandOverhead = 5
+	priorOverhead   = 2
 )
 
 // explain says what an error of raft means for what was proposed. This is a

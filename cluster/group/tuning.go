@@ -51,6 +51,10 @@ type Tuning struct {
 	// QueueCommands and QueueBytes bound what waits for the batch in flight;
 	// more is refused as Unavailable. The defaults are 16384 and 64 MiB.
 	QueueCommands, QueueBytes int
+
+	// AlwaysPriors has a leader look up what every command will find, instead of only
+	// while items have to be read from the disk. Tests use it: they have few items.
+	AlwaysPriors bool
 }
 
 func (t *Tuning) ensureDefaults() {

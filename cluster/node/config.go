@@ -117,6 +117,9 @@ type Faults struct {
 	// CountUnsynced counts a leader towards the quorum before its own disk has the
 	// entry.
 	CountUnsynced bool
+	// BelievePriors believes what a leader has found of a key before the entry that
+	// then wrote it.
+	BelievePriors bool
 }
 
 var name = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$`)

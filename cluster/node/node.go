@@ -151,6 +151,7 @@ func (n *Node) openGroups() error {
 		MachineFaults: machine.Faults{
 			MergeBlindly:     n.config.Faults.MergeBlindly,
 			SkipAppliedCheck: n.config.Faults.SkipAppliedCheck,
+			BelievePriors:    n.config.Faults.BelievePriors,
 		},
 	})
 	if err != nil {

@@ -147,3 +147,15 @@ func TestNewest(t *testing.T) {
 		"k": {v(2, "eu"), "second"}, "gone": tombstone, "new": {v(1, "us"), "x"},
 	}), true)
 }
+
+func TestCounted(t *testing.T) {
+	said := Count{Items: 3, Bytes: 100, Tombstones: 1}
+	violated(t, "right", Counted(said, said), false)
+	for name, found := range map[string]Count{
+		"items":      {Items: 2, Bytes: 100, Tombstones: 1},
+		"bytes":      {Items: 3, Bytes: 99, Tombstones: 1},
+		"tombstones": {Items: 3, Bytes: 100},
+	} {
+		violated(t, name, Counted(said, found), true)
+	}
+}

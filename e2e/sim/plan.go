@@ -135,6 +135,7 @@ func Draw(seed uint64, storm time.Duration) Plan {
 	}
 	d.storm()
 	// What is still broken at the end of the storm is healed all at once.
+	p.Tuning.AlwaysPriors = r.IntN(2) == 0
 	p.Events = slices.DeleteFunc(p.Events, func(e Event) bool { return e.At > storm })
 	slices.SortStableFunc(p.Events, func(a, b Event) int { return cmp.Compare(a.At, b.At) })
 	return p

@@ -208,7 +208,45 @@ func (r *Region) comparePeers(ctx context.Context, id cluster.GroupID) error {
 	if sums[0] != sums[1] || sums[1] != sums[2] {
 		return &check.Violation{Promise: "peers of a group hold the same", Detail: fmt.Sprintf("at entry %d, their hashes are %x", at[0], sums)}
 	}
-	return nil
+	return r.count(id)
+}
+
+// count counts what a group holds, which does not change meanwhile, as one peer has
+// it.
+func (r *Region) count(id cluster.GroupID) error {
+	p, ok := r.Nodes[0].Up()
+	if !ok {
+		return fmt.Errorf("%s is down", r.Nodes[0].host)
+	}
+	g, ok := p.Node.Host().Group(id)
+	if !ok {
+		return fmt.Errorf("%s has no peer", r.Nodes[0].host)
+	}
+	m := g.Machine().Meta()
+	said := check.Count{Items: m.Items, Bytes: m.Bytes, Tombstones: m.Tombstones}
+	var found check.Count
+	for at := (machine.PageRequest{WithTombstones: true}); ; {
+		page, err := g.Machine().Page(at)
+		if err != nil {
+			return err
+		}
+		for _, s := range page.Stored {
+			if s.Tombstone {
+				found.Tombstones++
+			} else {
+				found.Items++
+				found.Bytes += int64(s.Size)
+			}
+		}
+		if !page.More {
+			break
+		}
+		at.Lo = append(slices.Clone(page.Last), 0)
+	}
+	if g.Machine().Meta().AppliedIndex != m.AppliedIndex {
+		return nil // somebody still writes: a job, at its own time
+	}
+	return check.Counted(said, found)
 }
 
 // checkFor is how long one history may take to be checked, in real time.

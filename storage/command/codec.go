@@ -344,6 +344,16 @@ func (r *reader) byte() byte {
 	return b
 }
 
+func (r *reader) uint64() uint64 {
+	if len(r.rest) < 8 {
+		r.fail("cut short")
+		return 0
+	}
+	n := binary.BigEndian.Uint64(r.rest)
+	r.rest = r.rest[8:]
+	return n
+}
+
 func (r *reader) uvarint() uint64 {
 	n, w := binary.Uvarint(r.rest)
 	if w <= 0 {

@@ -99,6 +99,13 @@ func TestGoldenCommands(t *testing.T) {
 	}
 }
 
+func TestGoldenBatches(t *testing.T) {
+	b := Batch{Time: version.FromMillis(1_700_000_000_000), Commands: [][]byte{{1, 2, 3}, {4}}}
+	golden(t, "batch", b.Append(nil))
+	b.Priors = Priors{Base: 300, Of: [][]byte{{5, 6}, nil}}
+	golden(t, "batch-priors", b.Append(nil))
+}
+
 func TestWrites(t *testing.T) {
 	want := map[string]int{"put": 1, "update": 1, "delete": 1, "transact": 4}
 	for name, c := range examples(t) {
@@ -234,24 +241,33 @@ func TestDecodeRefuses(t *testing.T) {
 
 func TestBatch(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		at := version.Timestamp(rapid.Uint64().Draw(t, "time"))
-		cmds := rapid.SliceOf(itemtest.Bytes()).Draw(t, "commands")
-		encoded := AppendBatch([]byte("before"), at, cmds)
-		batch, err := DecodeBatch(encoded[len("before"):])
+		want := Batch{
+			Time:     version.Timestamp(rapid.Uint64().Draw(t, "time")),
+			Commands: rapid.SliceOf(itemtest.Bytes()).Draw(t, "commands"),
+		}
+		if rapid.Bool().Draw(t, "priors") {
+			n := len(want.Commands)
+			want.Priors.Base = rapid.Uint64().Draw(t, "base")
+			want.Priors.Of = rapid.SliceOfN(itemtest.Bytes(), n, n).Draw(t, "of")
+		}
+		encoded := want.Append([]byte("before"))
+		got, err := DecodeBatch(encoded[len("before"):])
 		if err != nil {
 			t.Fatal(err)
 		}
-		if batch.Time != at {
-			t.Fatalf("time is %v, want %v", batch.Time, at)
-		}
-		if diff := cmp.Diff(cmds, batch.Commands, cmpopts.EquateEmpty()); diff != "" {
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 			t.Fatalf("(-want +got):\n%s", diff)
+		}
+		if (want.Priors.Of == nil) != (got.Priors.Of == nil) {
+			t.Fatal("no priors are not the same as priors of no commands")
 		}
 	})
 	for name, b := range map[string][]byte{
 		"nothing":       nil,
-		"short":         {batchVersion, 0, 0},
-		"next version":  append([]byte{batchVersion + 1}, make([]byte, 8)...),
+		"short":         {plainBatch, 0, 0},
+		"next version":  append([]byte{priorsBatch + 1}, make([]byte, 8)...),
+		"cut base":      {priorsBatch, 0, 0, 0, 0, 0, 0, 0, 0, 1},
+		"no prior":      append((&Batch{Priors: Priors{Of: [][]byte{}}}).Append(nil), 1, 'a'),
 		"cut command":   append(AppendBatch(nil, 1, nil), 5, 'a'),
 		"endless count": append(AppendBatch(nil, 1, nil), bytes.Repeat([]byte{0xff}, 11)...),
 	} {

@@ -146,3 +146,28 @@ func TestCacheIsBounded(t *testing.T) {
 		t.Errorf("%d bytes are counted, %d are there, %d are allowed", bytes, counted, limit)
 	}
 }
+
+// TestFindSaysHowDeep looks for keys in a delta, in Badger, and in the cache, to which
+// the second look brings them.
+func TestFindSaysHowDeep(t *testing.T) {
+	e := onDisk(t)
+	commit(t, e, "flushed", "1")
+	checkpoint(t, e)
+	commit(t, e, "fresh", "2")
+	for _, tt := range []struct {
+		key  string
+		deep [2]bool
+		err  error
+	}{
+		{"fresh", [2]bool{}, nil},
+		{"flushed", [2]bool{true, false}, nil},
+		{"nowhere", [2]bool{true, false}, ErrNotFound},
+	} {
+		for n, want := range tt.deep {
+			value, deep, err := e.Find([]byte(tt.key))
+			if deep != want || !errors.Is(err, tt.err) || err == nil && len(value) == 0 {
+				t.Errorf("%s, look %d: %q, deep: %t, %v", tt.key, n+1, value, deep, err)
+			}
+		}
+	}
+}

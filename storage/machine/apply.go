@@ -57,10 +57,12 @@ type applier struct {
 	// consumersMoved says that consumers changed since the last commit.
 	consumersMoved bool
 
-	// index and time are the entry's at hand, logged how many changes it made.
+	// index and time are the entry's at hand, logged how many changes it made, and
+	// start how many writes the batch had before it.
 	index  uint64
 	time   version.Timestamp
 	logged int
+	start  int
 	// reached is the greatest index ever applied, and again says that the entry
 	// at hand is not beyond it, which only a fault allows.
 	reached uint64
@@ -104,6 +106,7 @@ func (a *applier) entry(e *Entry) ([]command.Result, error) {
 		return nil, storage.Errorf(storage.Internal, "entry %d comes again, %d was applied", e.Index, a.meta.AppliedIndex)
 	}
 	a.again, a.reached = e.Index <= a.reached, max(a.reached, e.Index)
+	last := a.meta.AppliedIndex
 	a.meta.AppliedIndex, a.meta.AppliedTerm = e.Index, e.Term
 	if e.Configuration {
 		a.meta.ConfigIndex, a.meta.Config = e.Index, append([]byte(nil), e.Data...)
@@ -113,10 +116,14 @@ func (a *applier) entry(e *Entry) ([]command.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.index, a.time, a.logged = e.Index, min(batch.Time, maxTime), 0
+	a.index, a.time, a.logged, a.start = e.Index, min(batch.Time, maxTime), 0, a.batch.Len()
 	results := make([]command.Result, len(batch.Commands))
 	for i, encoded := range batch.Commands {
-		if err := a.command(encoded, &results[i]); err != nil {
+		var prior []byte
+		if batch.Priors.Of != nil && batch.Priors.Base == last {
+			prior = batch.Priors.Of[i]
+		}
+		if err := a.command(encoded, prior, &results[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -125,9 +132,9 @@ func (a *applier) entry(e *Entry) ([]command.Result, error) {
 	return results, nil
 }
 
-// command applies one command of an entry. An error is fatal; what is wrong
-// with the command is in res.
-func (a *applier) command(encoded []byte, res *command.Result) error {
+// command applies one command of an entry, with its prior if there is a true one.
+// An error is fatal; what is wrong with the command is in res.
+func (a *applier) command(encoded, prior []byte, res *command.Result) error {
 	c := &a.decoded
 	if err := command.DecodeInto(c, encoded); err != nil {
 		res.Err = storage.Errorf(storage.Internal, "%w", err)
@@ -137,14 +144,14 @@ func (a *applier) command(encoded []byte, res *command.Result) error {
 	// Sessions are another defence against commands that come twice, and would
 	// hide that this one is off.
 	if c.Request.Session == 0 || a.again {
-		return a.execute(c, res)
+		return a.execute(c, prior, res)
 	}
 	known, found := a.sessions.lookup(c.Request)
 	if found {
 		*res = known
 		return nil
 	}
-	if err := a.execute(c, res); err != nil {
+	if err := a.execute(c, prior, res); err != nil {
 		return err
 	}
 	// A command for another partition was not for this one to remember: it can
@@ -155,7 +162,7 @@ func (a *applier) command(encoded []byte, res *command.Result) error {
 	return nil
 }
 
-func (a *applier) execute(c *command.Command, res *command.Result) error {
+func (a *applier) execute(c *command.Command, prior []byte, res *command.Result) error {
 	switch c.Kind {
 	case command.Transact:
 		return a.transact(c, res)
@@ -166,11 +173,11 @@ func (a *applier) execute(c *command.Command, res *command.Result) error {
 		if res.Err = a.checkKey(c.Key); res.Err != nil {
 			return nil
 		}
-		old, err := a.stored(c.Key)
+		old, foreseen, err := a.before(c, prior)
 		if err != nil {
 			return err
 		}
-		effect, err := a.evaluate(c, &old, res)
+		effect, err := a.evaluate(c, &old, foreseen, res)
 		if err != nil {
 			return err
 		}
@@ -189,6 +196,21 @@ func (a *applier) checkKey(key []byte) *storage.Error {
 	return nil
 }
 
+// before is the state that c meets. If it is foreseen, from c's prior, then it has no
+// Item, and c's condition holds.
+func (a *applier) before(c *command.Command, prior []byte) (old Stored, foreseen bool, err error) {
+	if len(prior) > 0 && takesPrior(c.Kind, c.Return) {
+		// A prior is of the time before the entry. Whether an earlier entry has been
+		// committed by now must make no difference.
+		if n, ok := a.overlay[string(c.Key)]; !ok || n < a.start || a.faults.BelievePriors {
+			old, err = decodePrior(prior, a.p.region)
+			return old, true, err
+		}
+	}
+	old, err = a.stored(c.Key)
+	return old, false, err
+}
+
 // stored is the working state of a key. Its Item may lie in the batch: it is
 // valid until the next write.
 func (a *applier) stored(key []byte) (Stored, error) {
@@ -201,14 +223,8 @@ func (a *applier) stored(key []byte) (Stored, error) {
 	}
 	// Only this goroutine writes in the keyspace, so what the newest commit left
 	// is what its own last one did.
-	record, err := a.p.engine.Get(a.itemKey(key))
-	if errors.Is(err, engine.ErrNotFound) {
-		return Stored{}, nil
-	}
-	if err != nil {
-		return Stored{}, err
-	}
-	return decodeRecord(record, a.p.region)
+	old, _, err := a.p.find(a.itemKey(key))
+	return old, err
 }
 
 func (a *applier) itemKey(key []byte) []byte {

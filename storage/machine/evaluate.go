@@ -48,20 +48,22 @@ const (
 
 // evaluate decides what c does to a key whose state is old, and fills res as
 // far as it does not depend on doing it. It changes nothing. An error is fatal.
-func (a *applier) evaluate(c *command.Command, old *Stored, res *command.Result) (effect, error) {
+// Of a state that is foreseen there is no item, and c's condition is known to hold.
+func (a *applier) evaluate(c *command.Command, old *Stored, foreseen bool, res *command.Result) (effect, error) {
 	res.Existed, res.OldSize, res.NewSize = old.Exists, old.Size, old.Size
 	res.Version = old.Version
 	if c.Kind == command.Merge {
 		return a.evaluateMerge(c, old, res), nil
 	}
+	conditional := c.Condition != nil && !foreseen
 	var tree item.Item
-	if old.Exists && (c.Condition != nil || c.Kind == command.Update) {
+	if conditional || c.Kind == command.Update {
 		var err error
-		if tree, err = old.Item.Decode(); err != nil {
+		if tree, err = old.tree(); err != nil {
 			return effect{}, err
 		}
 	}
-	if c.Condition != nil {
+	if conditional {
 		holds, err := c.Condition.Match(tree)
 		if err != nil {
 			res.Err = asError(err)
@@ -243,7 +245,7 @@ func (a *applier) transact(c *command.Command, res *command.Result) error {
 		if olds[i], err = a.stored(c.Ops[i].Key); err != nil {
 			return err
 		}
-		if effects[i], err = a.evaluate(&c.Ops[i], &olds[i], &res.Results[i]); err != nil {
+		if effects[i], err = a.evaluate(&c.Ops[i], &olds[i], false, &res.Results[i]); err != nil {
 			return err
 		}
 		canceled = canceled || res.Results[i].Err != nil

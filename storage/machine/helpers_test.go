@@ -71,6 +71,8 @@ type rig struct {
 	index uint64
 	// now is the time proposed with the next entry.
 	now version.Timestamp
+	// priors has entries come with them, as from a leader.
+	priors bool
 }
 
 func newRig(t testing.TB) *rig { return createRig(t, memory(t), Meta{Group: 7, Table: "t"}) }
@@ -96,7 +98,11 @@ func (r *rig) entry(cmds ...command.Command) Entry {
 	for i := range cmds {
 		encoded[i] = cmds[i].Append(nil)
 	}
-	return Entry{Index: r.index, Term: 1, Data: command.AppendBatch(nil, r.now, encoded)}
+	b := command.Batch{Time: r.now, Commands: encoded}
+	if r.priors {
+		b.Priors = r.p.Priors(encoded, true)
+	}
+	return Entry{Index: r.index, Term: 1, Data: b.Append(nil)}
 }
 
 // do applies one entry of commands and returns their results.

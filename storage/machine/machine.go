@@ -44,6 +44,8 @@
 //     registered. Otherwise it removes the record and raises GCFloor, so that
 //     the key's next version is still greater than every earlier one.
 //   - A command that fails changes nothing but its session.
+//   - What a leader found before it proposed an entry stands in for a look at the
+//     item if no other entry came between, and makes no other difference.
 package machine
 
 import (
@@ -139,4 +141,7 @@ type Faults struct {
 	MergeBlindly bool
 	// SkipAppliedCheck applies entries again that were applied before.
 	SkipAppliedCheck bool
+	// BelievePriors takes the prior of a key for true although the entry itself has
+	// written the key.
+	BelievePriors bool
 }

@@ -427,7 +427,7 @@ func TestModel(t *testing.T) {
 		m := newModel()
 		for _, ops := range history(t) {
 			m.now = version.FromMillis(rapid.Int64Range(1, 60).Draw(t, "now"))
-			r.now = m.now
+			r.now, r.priors = m.now, rapid.Bool().Draw(t, "priors")
 			cmds := make([]command.Command, len(ops))
 			want := make([]command.Result, len(ops))
 			for i, o := range ops {

@@ -20,8 +20,11 @@ type Partition struct {
 	group  uint64
 	region string
 
-	// applier belongs to the caller of Apply.
+	// applier belongs to the caller of Apply, and scout to that of Priors.
 	applier applier
+	scout   scout
+	// deep counts the items that either of them had to look for in Badger.
+	deep atomic.Uint64
 
 	// meta and consumers are what the last commit left. Neither is changed once
 	// it is here.
@@ -128,6 +131,22 @@ func (p *Partition) Get(key []byte) (Stored, error) {
 		return Stored{}, p.readError(err)
 	}
 	return decodeRecord(b, p.region)
+}
+
+// find is the state of an item's key in the engine, for Apply and Priors. deep says
+// that it took long.
+func (p *Partition) find(key []byte) (s Stored, deep bool, err error) {
+	record, deep, err := p.engine.Find(key)
+	if deep {
+		p.deep.Add(1)
+	}
+	switch {
+	case err == nil:
+		s, err = decodeRecord(record, p.region)
+	case errors.Is(err, engine.ErrNotFound):
+		err = nil
+	}
+	return s, deep, err
 }
 
 // Changes returns changes after a sequence number, in order, at most limit

@@ -20,8 +20,9 @@ import (
 )
 
 // entries turns drawn operations into a log. Indexes have gaps, as they do when
-// Raft has entries of its own.
-func entries(t *rapid.T, drawn [][]op) []Entry {
+// Raft has entries of its own. priors, which may be nil, makes those of an entry
+// with so many commands after the entry at last.
+func entries(t *rapid.T, drawn [][]op, priors func(last uint64, commands int) command.Priors) []Entry {
 	var log []Entry
 	index := uint64(0)
 	for _, ops := range drawn {
@@ -36,19 +37,46 @@ func entries(t *rapid.T, drawn [][]op) []Entry {
 			encoded[i] = c.Append(nil)
 		}
 		now := version.FromMillis(rapid.Int64Range(1, 60).Draw(t, "now"))
-		log = append(log, Entry{Index: index, Term: 1 + index/20, Data: command.AppendBatch(nil, now, encoded)})
+		b := command.Batch{Time: now, Commands: encoded}
+		if priors != nil && len(log) > 0 {
+			b.Priors = priors(log[len(log)-1].Index, len(encoded))
+		}
+		log = append(log, Entry{Index: index, Term: 1 + index/20, Data: b.Append(nil)})
 	}
 	return log
 }
 
+// lies are priors that need not be true, nor of the right time.
+func lies(t *rapid.T) func(uint64, int) command.Priors {
+	return func(last uint64, commands int) command.Priors {
+		if rapid.Bool().Draw(t, "no priors") {
+			return command.Priors{}
+		}
+		p := command.Priors{Base: last - min(last, rapid.Uint64Range(0, 2).Draw(t, "behind")), Of: make([][]byte, commands)}
+		for i := range p.Of {
+			s := Stored{Exists: true, Size: 7, Version: version.Version{Time: version.FromMillis(30), Region: "us"}}
+			switch rapid.IntRange(0, 3).Draw(t, "prior") {
+			case 0:
+				continue
+			case 1:
+				s = Stored{}
+			case 2:
+				s.Exists, s.Tombstone = false, true
+			}
+			p.Of[i] = appendPrior(nil, &s)
+		}
+		return p
+	}
+}
+
 // TestDeterminism applies one log to two peers: one entry at a time, and in
 // pieces of any length with restarts between them. Results, every stored byte
-// and the hash have to be the same.
+// and the hash have to be the same, even where priors are not true.
 func TestDeterminism(t *testing.T) {
 	e := memory(t)
 	ks := Keyspace(0)
 	rapid.Check(t, func(t *rapid.T) {
-		log := entries(t, history(t))
+		log := entries(t, history(t), lies(t))
 		ks += 2
 		one, err := Create(e, ks, bounded(), home)
 		if err != nil {
@@ -129,7 +157,7 @@ func TestCrash(t *testing.T) {
 	run := 0
 	checkFew(t, 12, func(t *rapid.T) {
 		run++
-		log := entries(t, history(t))
+		log := entries(t, history(t), nil)
 		want := applied(t, scratch, Keyspace(run), log)
 		dir := filepath.Join(base, fmt.Sprint("run", run))
 		e, err := engine.Open(engine.Options{Dir: dir})
