@@ -92,11 +92,11 @@ func appendProjected(dst []byte, e item.Encoded, p *expr.Projection) ([]byte, er
 	if p == nil {
 		return awsjson.AppendItem(dst, e), nil
 	}
-	it, err := e.Decode()
+	projected, err := p.ApplyEncoded(e)
 	if err != nil {
 		return dst, err
 	}
-	return awsjson.AppendItem(dst, item.Encode(p.Apply(it))), nil
+	return awsjson.AppendItem(dst, projected), nil
 }
 
 // keysWhole refuses paths that lead into a key attribute.

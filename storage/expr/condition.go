@@ -76,16 +76,11 @@ type predicate struct {
 // Condition is a parsed condition or filter expression.
 type Condition struct{ root predicate }
 
-// Match reports whether it satisfies c. An absent item is the empty one. The
-// error is a broken invariant: no item makes a condition fail.
-func (c *Condition) Match(it item.Item) (bool, error) {
-	s := subject{doc: it}
-	return c.root.match(&s)
-}
-
-// MatchEncoded is Match of an encoded item, of which it decodes only what c
-// looks at. The error may also be a damaged encoding.
-func (c *Condition) MatchEncoded(e item.Encoded) (bool, error) {
+// Match reports whether e satisfies c. An absent item, nil, is taken for the empty
+// one. Of an item only what c looks at is decoded, and where that is damaged the
+// error is of kind Corrupt; any other error is a broken invariant, as no item makes
+// a condition fail.
+func (c *Condition) Match(e item.Encoded) (bool, error) {
 	s := subject{encoded: e}
 	ok, err := c.root.match(&s)
 	if err == nil {

@@ -1,9 +1,11 @@
 package expr
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/roundtabledb/roundtable/storage"
 	"github.com/roundtabledb/roundtable/storage/item"
 )
 
@@ -179,13 +181,13 @@ func TestConditionHolds(t *testing.T) {
 				t.Fatal(err)
 			}
 			it := itm(everything)
-			got, err := c.Match(it)
+			got, err := matchTree(c, it)
+			if err != nil || got != test.want {
+				t.Errorf("of the tree Match is %v, %v; want %v", got, err, test.want)
+			}
+			got, err = c.Match(item.Encode(it))
 			if err != nil || got != test.want {
 				t.Errorf("Match is %v, %v; want %v", got, err, test.want)
-			}
-			got, err = c.MatchEncoded(item.Encode(it))
-			if err != nil || got != test.want {
-				t.Errorf("MatchEncoded is %v, %v; want %v", got, err, test.want)
 			}
 		})
 	}
@@ -194,7 +196,7 @@ func TestConditionHolds(t *testing.T) {
 func TestConditionOfNoItem(t *testing.T) {
 	for src, want := range map[string]bool{"attribute_not_exists(pk)": true, "attribute_exists(pk)": false, "pk <> :v": true} {
 		c := must(ParseCondition(src, bind(doc{":v": 1})))
-		if got := must(c.Match(item.Item{})); got != want {
+		if got := must(c.Match(nil)); got != want {
 			t.Errorf("%s of no item is %v, want %v", src, got, want)
 		}
 	}
@@ -420,13 +422,49 @@ func TestUnused(t *testing.T) {
 	wantError(t, b.Unused(), "")
 }
 
+// matchTree is Match of an item that is decoded already.
+func matchTree(c *Condition, it item.Item) (bool, error) {
+	return c.root.match(&subject{doc: it})
+}
+
+// TestLongConditions names more attributes than are looked for one by one.
+func TestLongConditions(t *testing.T) {
+	whole := itm(everything)
+	for name, it := range map[string]item.Item{"something": whole, "nothing": {}} {
+		src := "attribute_exists(n)"
+		for i := range 3 * maxLooks {
+			src += fmt.Sprintf(" AND attribute_not_exists(absent%d)", i)
+		}
+		for clause, want := range map[string]bool{
+			"attribute_exists(s)": it.Len() > 0, "m.y.w = :w": false, "size(l) < :n": it.Len() > 0, "attribute_not_exists(s)": false,
+		} {
+			c := must(ParseCondition(src+" AND "+clause, bind(doc{":n": 5, ":w": "nowhere"})))
+			if got := must(c.Match(item.Encode(it))); got != want {
+				t.Errorf("%s, of %s: %v", clause, name, got)
+			}
+		}
+	}
+}
+
+// TestMatchOfDamage reads what is damaged only if it looks there.
+func TestMatchOfDamage(t *testing.T) {
+	e := item.Encode(itm(doc{"a": 1, "b": "text"}))
+	e = e[:len(e)-1]
+	for src, want := range map[string]storage.Kind{"a = :n": 0, "b = :s": storage.Corrupt, "a = :n OR b = :s": 0} {
+		c := must(ParseCondition(src, bind(doc{":n": 1, ":s": "text"})))
+		if ok, err := c.Match(e); storage.KindOf(err) != want || ok != (err == nil) {
+			t.Errorf("%s: %v, %v", src, ok, err)
+		}
+	}
+}
+
 func TestMatchDoesNotAllocate(t *testing.T) {
 	b := bind(doc{":n": 5, ":s": "hel", ":l": "dog"})
 	c := must(ParseCondition("n = :n AND begins_with(s, :s) AND size(l) < :n AND contains(l, :l) AND m.y.w <> :s "+
 		"AND attribute_not_exists(absent) AND n BETWEEN one AND :n", b))
 	it := itm(everything)
 	if n := testing.AllocsPerRun(100, func() {
-		if ok, err := c.Match(it); !ok || err != nil {
+		if ok, err := matchTree(c, it); !ok || err != nil {
 			t.Fatal(ok, err)
 		}
 	}); n > 0 {

@@ -62,7 +62,7 @@ func TestLegacyComparisonHolds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := must(c.Match(it)); got != test.want {
+		if got := must(c.Match(item.Encode(it))); got != test.want {
 			t.Errorf("%s %s %v is %v, want %v", test.attribute, test.operator, test.values, got, test.want)
 		}
 		sameCondition(t, c)
@@ -83,7 +83,7 @@ func TestLegacyComparisonsTogether(t *testing.T) {
 		{[]Comparison{yes, yes}, false, true},
 		{[]Comparison{no, no}, true, false},
 	} {
-		if got := must(must(FilterOf(test.comparisons, test.or)).Match(it)); got != test.want {
+		if got := must(must(FilterOf(test.comparisons, test.or)).Match(item.Encode(it))); got != test.want {
 			t.Errorf("%v with or %v is %v", test.comparisons, test.or, got)
 		}
 	}
@@ -150,7 +150,7 @@ func TestExpected(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		if got := must(c.Match(itm(doc{"a": 1}))); got != test.want {
+		if got := must(c.Match(item.Encode(itm(doc{"a": 1})))); got != test.want {
 			t.Errorf("%v is %v, want %v", c, got, test.want)
 		}
 	}

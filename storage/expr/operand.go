@@ -75,11 +75,20 @@ func (o *operand) staticKind() item.Kind {
 type subject struct {
 	doc     item.Item
 	encoded item.Encoded
+	looks   int   // how many attributes of encoded were looked for
 	err     error // the encoding is damaged
 }
 
+// maxLooks is how many attributes are looked for in an encoding, each from the
+// beginning, before it is decoded.
+const maxLooks = 16
+
 // at is the value that p leads to; the zero Value when there is none.
 func (s *subject) at(p item.Path) item.Value {
+	if s.looks++; s.looks > maxLooks && s.encoded != nil {
+		s.doc, s.err = s.encoded.Decode()
+		s.encoded = nil
+	}
 	if s.encoded == nil {
 		v, _ := s.doc.At(p)
 		return v

@@ -46,6 +46,39 @@ func newProjection(paths []item.Path) *Projection {
 // that it is in. Of a list come the elements named, in the order of the list.
 func (p *Projection) Apply(it item.Item) item.Item { return pickDoc(it, p.sorted, 0) }
 
+// ApplyEncoded is Apply of an encoded item. Attributes that p names whole are
+// copied, and only those of which it names parts are decoded.
+func (p *Projection) ApplyEncoded(e item.Encoded) (item.Encoded, error) {
+	fields, err := e.Fields()
+	if err != nil {
+		return nil, err
+	}
+	picked := item.Encode(item.Item{})
+	for paths := p.sorted; len(paths) > 0 && fields.Next(); {
+		for len(paths) > 0 && paths[0][0].Name < string(fields.Name) {
+			paths = paths[1:] // there is no such attribute
+		}
+		if len(paths) == 0 || paths[0][0].Name > string(fields.Name) {
+			continue
+		}
+		if len(paths[0]) == 1 {
+			picked = item.AppendField(picked, fields.Name, fields.Value)
+			paths = paths[1:]
+			continue
+		}
+		n := stepEnd(len(paths), func(i int) item.Path { return paths[i] }, 0)
+		v, err := fields.Value.Value()
+		if err != nil {
+			return nil, err
+		}
+		if v = pick(v, paths[:n], 1); !v.IsZero() {
+			picked = item.AppendField(picked, fields.Name, item.AppendValue(nil, v))
+		}
+		paths = paths[n:]
+	}
+	return picked, fields.Err()
+}
+
 // Paths is the document paths of p in the order of the expression.
 func (p *Projection) Paths() []item.Path {
 	if p == nil {

@@ -98,6 +98,12 @@ func appendAttributes(dst []byte, it Item) []byte {
 	return dst
 }
 
+// AppendField appends an attribute to an Encoded whose attributes all have smaller
+// names.
+func AppendField(dst Encoded, name []byte, value Raw) Encoded {
+	return append(appendText(dst, name), value...)
+}
+
 func appendText[T ~string | ~[]byte](dst []byte, s T) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 }

@@ -68,6 +68,24 @@ func BenchmarkApplyUpdates(b *testing.B) {
 	b.ReportMetric(float64(b.N)*batch/b.Elapsed().Seconds(), "updates/s")
 }
 
+// BenchmarkApplyConditional is puts of 1 KiB, each on a condition on an item of that
+// size.
+func BenchmarkApplyConditional(b *testing.B) {
+	const batch = 64
+	r := benchRig(b)
+	text := strings.Repeat("x", 1000)
+	cmds := make([]command.Command, batch)
+	for n := 0; b.Loop(); n++ {
+		for i := range cmds {
+			cmds[i] = when(put(fmt.Sprint("key", i), "text", text, "n", n), "attribute_not_exists(pk) OR NOT n = :a")
+		}
+		if _, err := r.p.Apply([]Entry{r.entry(cmds...)}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N)*batch/b.Elapsed().Seconds(), "puts/s")
+}
+
 func BenchmarkGet(b *testing.B) {
 	r := benchRig(b)
 	text := strings.Repeat("x", 1000)
@@ -92,16 +110,25 @@ func BenchmarkGet(b *testing.B) {
 	}
 }
 
+// BenchmarkPage reads 100 items of 1 KiB, and looks for one of them.
 func BenchmarkPage(b *testing.B) {
 	r := benchRig(b)
 	text := strings.Repeat("x", 1000)
 	for i := range 2000 {
-		r.must(put(fmt.Sprintf("key%06d", i), "v", text))
+		r.must(put(fmt.Sprintf("key%06d", i), "v", text, "n", i%100))
 	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if p, err := r.p.Page(PageRequest{Limit: 100}); err != nil || p.Count != 100 {
-			b.Fatal(err)
-		}
+	for name, want := range map[string]int{"": 100, "n = :one": 1} {
+		b.Run(name, func(b *testing.B) {
+			page := PageRequest{Limit: 100}
+			if name != "" {
+				page.Filter = when(command.Command{}, name).Condition
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if p, err := r.p.Page(page); err != nil || p.Count != want {
+					b.Fatal(p.Count, err)
+				}
+			}
+		})
 	}
 }

@@ -55,16 +55,12 @@ func (a *applier) evaluate(c *command.Command, old *Stored, foreseen bool, res *
 	if c.Kind == command.Merge {
 		return a.evaluateMerge(c, old, res), nil
 	}
-	conditional := c.Condition != nil && !foreseen
-	var tree item.Item
-	if conditional || c.Kind == command.Update {
-		var err error
-		if tree, err = old.tree(); err != nil {
+	if c.Condition != nil && !foreseen {
+		// Where there is no item, that is of an empty one.
+		holds, err := c.Condition.Match(old.Item)
+		if storage.KindOf(err) == storage.Corrupt {
 			return effect{}, err
 		}
-	}
-	if conditional {
-		holds, err := c.Condition.Match(tree)
 		if err != nil {
 			res.Err = asError(err)
 			return effect{}, nil
@@ -81,7 +77,7 @@ func (a *applier) evaluate(c *command.Command, old *Stored, foreseen bool, res *
 	case command.Put:
 		return evaluatePut(c, old, res), nil
 	case command.Update:
-		return evaluateUpdate(c, old, tree, res), nil
+		return evaluateUpdate(c, old, res)
 	case command.Delete:
 		if c.Return == command.ReturnAllOld && old.Exists {
 			res.Item = bytes.Clone(old.Item)
@@ -115,32 +111,35 @@ func evaluatePut(c *command.Command, old *Stored, res *command.Result) effect {
 	return replace(c.Item, size, old)
 }
 
-func evaluateUpdate(c *command.Command, old *Stored, before item.Item, res *command.Result) effect {
-	updated := before
-	if !old.Exists {
+func evaluateUpdate(c *command.Command, old *Stored, res *command.Result) (effect, error) {
+	var before, updated item.Item
+	var err error
+	if old.Exists {
+		if before, err = old.Item.Decode(); err != nil {
+			return effect{}, err
+		}
+		updated = before
+	} else {
 		if c.Update != nil && !c.Update.Creates() {
-			return effect{}
+			return effect{}, nil
 		}
 		// A new item has its key already when the update looks at it.
-		key, err := c.Item.Decode()
-		if err != nil {
+		if updated, err = c.Item.Decode(); err != nil {
 			res.Err = storage.Validationf("the key cannot be read")
-			return effect{}
+			return effect{}, nil
 		}
-		updated = key
 	}
 	if c.Update != nil {
-		var err error
 		if updated, err = c.Update.Apply(updated); err != nil {
 			res.Err = asError(err)
-			return effect{}
+			return effect{}, nil
 		}
 	}
 	size := updated.Size()
 	encoded := item.Encode(updated)
 	if size > command.MaxItemSize || len(encoded) > maxEncoded {
 		res.Err = storage.Validationf(textUpdateSize)
-		return effect{}
+		return effect{}, nil
 	}
 	switch c.Return {
 	case command.ReturnAllOld:
@@ -154,7 +153,7 @@ func evaluateUpdate(c *command.Command, old *Stored, before item.Item, res *comm
 	case command.ReturnUpdatedNew:
 		res.Item = touched(c, updated)
 	}
-	return replace(encoded, size, old)
+	return replace(encoded, size, old), nil
 }
 
 // touched is the part of an item that an update names, nil if none of it is

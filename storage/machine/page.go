@@ -124,12 +124,8 @@ func (b *pageBuilder) match(encoded item.Encoded) error {
 		}
 		return nil
 	}
-	it, err := encoded.Decode()
-	if err != nil {
-		return err
-	}
 	if r.Filter != nil {
-		holds, err := r.Filter.Match(it)
+		holds, err := r.Filter.Match(encoded)
 		if err != nil || !holds {
 			return err
 		}
@@ -138,7 +134,11 @@ func (b *pageBuilder) match(encoded item.Encoded) error {
 	switch {
 	case r.CountOnly:
 	case r.Projection != nil:
-		p.Items = append(p.Items, item.Encode(r.Projection.Apply(it)))
+		projected, err := r.Projection.ApplyEncoded(encoded)
+		if err != nil {
+			return err
+		}
+		p.Items = append(p.Items, projected)
 	default:
 		p.Items = append(p.Items, b.keep(encoded))
 	}

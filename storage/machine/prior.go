@@ -119,11 +119,7 @@ func (p *Partition) lookUp(meta *Meta, cmd []byte, always bool) {
 		return
 	}
 	if c.Condition != nil {
-		tree, err := old.tree()
-		if err != nil {
-			return
-		}
-		if holds, err := c.Condition.Match(tree); err != nil || !holds {
+		if holds, err := c.Condition.Match(old.Item); err != nil || !holds {
 			return
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 
 	"github.com/roundtabledb/roundtable/storage"
-	"github.com/roundtabledb/roundtable/storage/item"
 	"github.com/roundtabledb/roundtable/storage/version"
 )
 
@@ -107,12 +106,4 @@ func decodeRecord(b []byte, home string) (Stored, error) {
 		return Stored{}, storage.Errorf(storage.Corrupt, "item record: %d bytes are not one", len(b))
 	}
 	return s, nil
-}
-
-// tree is the decoded item, an empty one where there is none.
-func (s *Stored) tree() (item.Item, error) {
-	if !s.Exists {
-		return item.Item{}, nil
-	}
-	return s.Item.Decode()
 }
