@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/roundtabledb/roundtable/region/httpserve"
 	"github.com/roundtabledb/roundtable/storage"
 )
 
@@ -173,7 +174,7 @@ func (h *Handler) call(r *http.Request, id string, sent, body, dst []byte, seen 
 	if len(body) == 0 {
 		return dst, Serializationf("")
 	}
-	ctx, cancel := context.WithTimeout(ctx, h.o.Timeout)
+	ctx, cancel := httpserve.WithTimeout(ctx, h.o.Timeout)
 	defer cancel()
 	dst, err := op(ctx, &Request{Operation: seen.Operation, Body: body, Host: r.Host, ID: id}, dst)
 	if err != nil {

@@ -2,6 +2,7 @@ package httpserve_test
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -9,8 +10,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/roundtabledb/roundtable/e2e/sim/simnet"
+	"github.com/roundtabledb/roundtable/region/httpserve"
 )
 
 // small answers as the API does, without doing anything.
@@ -27,6 +30,22 @@ func small(w http.ResponseWriter, r *http.Request) {
 	h["X-Amz-Crc32"] = []string{"2745614147"}
 	w.WriteHeader(http.StatusOK)
 	_, _ = io.WriteString(w, "{}")
+}
+
+// limited answers as small does, and waits for an answer of its own within a
+// limit of time, as the API does.
+func limited(w http.ResponseWriter, r *http.Request) {
+	type key struct{}
+	ctx, cancel := httpserve.WithTimeout(context.WithValue(r.Context(), key{}, w), 20*time.Second)
+	defer cancel()
+	answered := make(chan struct{}, 1)
+	answered <- struct{}{}
+	select {
+	case <-answered:
+	case <-ctx.Done():
+		return
+	}
+	small(w, r)
 }
 
 // BenchmarkRequest is a request and its answer, client included, on a connection
@@ -51,10 +70,10 @@ func BenchmarkRequest(b *testing.B) {
 	}
 	request := post(`{"TableName":"t","Item":{"pk":{"S":"`+strings.Repeat("x", 1000)+`"}}}`, sdkFields...)
 	for network, listen := range networks {
-		for kind, start := range both {
-			b.Run(network+"/"+kind, func(b *testing.B) {
+		bench := func(name string, start func(*http.Server) server, h http.HandlerFunc) {
+			b.Run(network+"/"+name, func(b *testing.B) {
 				l, dial := listen()
-				s := start(settings(http.HandlerFunc(small)))
+				s := start(settings(h))
 				var serving sync.WaitGroup
 				serving.Go(func() { _ = s.Serve(l) })
 				defer serving.Wait()
@@ -66,6 +85,10 @@ func BenchmarkRequest(b *testing.B) {
 				defer c.Close()
 				talk(b, c, request)
 			})
+		}
+		for kind, start := range both {
+			bench(kind, start, small)
+			bench(kind+"/limited", start, limited)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -29,7 +30,7 @@ const (
 	goodbye = 500 * time.Millisecond
 )
 
-// conn is a connection. Its goroutine owns everything but state and rwc.
+// conn is a connection. Its goroutine owns everything but state, rwc and mu.
 type conn struct {
 	server   *Server
 	rwc      net.Conn
@@ -40,7 +41,7 @@ type conn struct {
 	// answered says that there was a request before.
 	answered bool
 
-	ctx      context.Context
+	ctx      context.Context // whose values the contexts of its requests have
 	template *http.Request
 	heads    heads
 
@@ -53,6 +54,16 @@ type conn struct {
 	out      []byte      // what is sent next: the head of an answer,
 	gathered []byte      // and its body as far as it has been written
 	date     dateText
+
+	mu struct {
+		sync.Mutex
+		// request is the one under way. cut says that it must not go on, nor another.
+		request *requestContext
+		cut     bool
+		// alarm calls expire at the time rings, which is zero if it does not.
+		alarm *time.Timer
+		rings time.Time
+	}
 }
 
 // The states of a connection. The server may retire an idle one, and its
@@ -91,9 +102,8 @@ func (c *conn) serve(ctx context.Context) {
 			_ = c.rwc.Close()
 		}
 	}()
-	ctx, cancel := context.WithCancel(context.WithValue(ctx, http.LocalAddrContextKey, c.rwc.LocalAddr()))
-	defer cancel()
-	c.ctx = ctx
+	defer c.silence()
+	c.ctx = context.WithValue(ctx, http.LocalAddrContextKey, c.rwc.LocalAddr())
 	c.template = &http.Request{
 		Method: http.MethodPost, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		RequestURI: "/",
@@ -214,10 +224,10 @@ func (c *conn) fill() error {
 // exchange carries out one request whose head was read. It reports whether there
 // may be another.
 func (c *conn) exchange() bool {
-	ctx, cancel := context.WithCancel(c.ctx)
 	x := &exchange{url: url.URL{Path: "/"}}
 	x.response = response{c: c, body: &x.body, length: -1}
-	r := c.template.WithContext(ctx)
+	x.ctx.Context, x.ctx.conn = c.ctx, c
+	r := c.template.WithContext(&x.ctx)
 	r.URL, r.Host, r.Header = &x.url, c.heads.host, c.heads.header
 	r.ContentLength = c.heads.length
 	x.body.c, x.body.remain = c, r.ContentLength
@@ -226,23 +236,24 @@ func (c *conn) exchange() bool {
 		r.Body = http.NoBody
 	}
 	clear(c.header)
-	returned := c.handle(&x.response, r)
-	cancel()
-	return returned && x.response.finish()
+	c.enter(&x.ctx)
+	return c.handle(x, r) && x.response.finish()
 }
 
 // exchange is what a request and its answer are made of, in one piece of
 // memory. It is not reused.
 type exchange struct {
+	ctx      requestContext
 	url      url.URL
 	body     body
 	response response
 }
 
 // handle calls the handler. It reports whether that returned.
-func (c *conn) handle(w *response, r *http.Request) (returned bool) {
+func (c *conn) handle(x *exchange, r *http.Request) (returned bool) {
 	defer func() {
-		w.over = true
+		x.response.over = true
+		c.leave(&x.ctx)
 		if returned {
 			return
 		}
@@ -250,7 +261,7 @@ func (c *conn) handle(w *response, r *http.Request) (returned bool) {
 			c.server.logf("http: panic serving %v: %v\n%s", r.RemoteAddr, cause, debug.Stack())
 		}
 	}()
-	c.server.fallback.Handler.ServeHTTP(w, r)
+	c.server.fallback.Handler.ServeHTTP(&x.response, r)
 	return true
 }
 

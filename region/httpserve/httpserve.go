@@ -22,7 +22,8 @@
 //     it, net/http reads in a second goroutine while the handler runs, which
 //     costs a system call and two switches of goroutines per request. Whoever
 //     answers in bounded time does not miss it: the answer's write fails.
-//     The context ends when the handler returns or the server is closed.
+//     The context ends when the handler returns or the server is closed. Who
+//     keeps it keeps the memory of its connection.
 //   - Answers cannot be flushed, hijacked or given trailers or deadlines, and
 //     interim answers (1xx) are not sent. An answer whose length the handler
 //     does not declare is gathered whole; a long one should be declared.
@@ -48,7 +49,7 @@ type Server struct {
 	fallback *http.Server
 	lent     *lender
 
-	// ctx is that of all connections and ends with Close.
+	// ctx has the values of all contexts and ends with Close.
 	ctx    context.Context
 	cancel context.CancelFunc
 
@@ -203,7 +204,7 @@ func (s *Server) Close() error {
 	s.cancel()
 	s.mu.Lock()
 	for c := range s.mu.conns {
-		_ = c.rwc.Close()
+		c.cut()
 	}
 	s.mu.Unlock()
 	_ = s.fallback.Close()
