@@ -147,8 +147,8 @@ func (d *Dispatcher) retry(ctx context.Context, pending []*call, try attempt) {
 // collect waits for the attempts of a round, and returns false when ctx ends
 // first. It gives up those that wait for a node that leads no more.
 func (d *Dispatcher) collect(ctx context.Context, pending []*call, done <-chan answer) bool {
-	look := time.NewTimer(lookEvery)
-	defer look.Stop()
+	look := d.lookTimer()
+	defer d.putLookTimer(look)
 	for waiting := len(pending); waiting > 0; {
 		select {
 		case a := <-done:
@@ -169,6 +169,23 @@ func (d *Dispatcher) collect(ctx context.Context, pending []*call, done <-chan a
 		}
 	}
 	return true
+}
+
+// lookTimer is a timer that has lookEvery to go. To make one for each call costs
+// more than to wind one up.
+func (d *Dispatcher) lookTimer() *time.Timer {
+	if t, ok := d.looks.Get().(*time.Timer); ok {
+		t.Reset(lookEvery)
+		return t
+	}
+	return time.NewTimer(lookEvery)
+}
+
+// putLookTimer takes a timer back. Nothing is received from a timer that was
+// stopped, so it need not be drained.
+func (d *Dispatcher) putLookTimer(t *time.Timer) {
+	t.Stop()
+	d.looks.Put(t)
 }
 
 // deposed reports whether this node's peer of a call's group has heard of

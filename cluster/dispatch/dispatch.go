@@ -68,6 +68,10 @@ type Dispatcher struct {
 	// windows has the sequence numbers in use: cluster.GroupID → *window.
 	windows sync.Map
 
+	// looks has stopped timers of calls that have ended: *time.Timer. It is not
+	// shared with other dispatchers, whose time may be another in tests.
+	looks sync.Pool
+
 	serving sync.WaitGroup // page reads under way for other nodes
 }
 
