@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/roundtabledb/roundtable/storage"
 	"github.com/roundtabledb/roundtable/storage/expr"
@@ -33,6 +34,7 @@ const (
 )
 
 func appendGet(dst, key []byte, consistent bool) []byte {
+	dst = slices.Grow(dst, 1+len(key))
 	return append(append(dst, flagIf(consistent, flagConsistent)), key...)
 }
 
@@ -43,7 +45,11 @@ func decodeGet(b []byte) (key []byte, consistent bool, err error) {
 	return b[1:], b[0]&flagConsistent != 0, nil
 }
 
+// storedRoom is what a Get answer takes beside item and region.
+const storedRoom = 16
+
 func appendStored(dst []byte, s machine.Stored) []byte {
+	dst = slices.Grow(dst, storedRoom+len(s.Item)+len(s.Version.Region))
 	dst = append(dst, flagIf(s.Exists, flagExists)|flagIf(s.Tombstone, flagTombstone))
 	dst = s.Version.Append(dst)
 	dst = binary.AppendUvarint(dst, uint64(s.Size))
