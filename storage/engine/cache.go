@@ -8,8 +8,8 @@ import (
 
 // cache holds values of Badger that were read of late. Badger finds a key by
 // some fifty reads of memory that are in no cache of the processor: 7 µs where
-// a map takes a fraction of one. A put reads the item that it replaces on
-// every peer, so this was the largest single cost of a put.
+// a map takes a fraction of one. A put reads the item that it replaces, and did so
+// on every peer, so this was the largest single cost of a put.
 //
 // Only what is looked for comes in, so nothing that is written and never read
 // takes room. That a key is not there comes in, too.
