@@ -92,7 +92,7 @@ func appendProjected(dst []byte, e item.Encoded, p *expr.Projection) ([]byte, er
 	if p == nil {
 		return awsjson.AppendItem(dst, e), nil
 	}
-	projected, err := p.ApplyEncoded(e)
+	projected, err := p.Apply(e)
 	if err != nil {
 		return dst, err
 	}

@@ -39,7 +39,7 @@ func FuzzParse(f *testing.F) {
 		}
 		if p, err := ParseProjection(src, bind(bindings)); !refusedOrFail(t, src, err) {
 			sameProjection(t, p)
-			p.Apply(it)
+			must(p.Apply(item.Encode(it)))
 		}
 		if k, err := ParseKeyCondition(src, bind(bindings)); !refusedOrFail(t, src, err) {
 			sameKeyCondition(t, k)
@@ -78,7 +78,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		if p, rest, err := DecodeProjection(b); err == nil {
 			sameTree(t, p.String(), b[:len(b)-len(rest)], p, nil)
-			p.Apply(it)
+			must(p.Apply(item.Encode(it)))
 		}
 	})
 }

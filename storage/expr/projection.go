@@ -42,13 +42,11 @@ func newProjection(paths []item.Path) *Projection {
 	return &Projection{paths: paths, sorted: slices.SortedFunc(slices.Values(paths), comparePaths)}
 }
 
-// Apply returns the parts of it that p names, each within the maps and lists
+// Apply returns the parts of e that p names, each within the maps and lists
 // that it is in. Of a list come the elements named, in the order of the list.
-func (p *Projection) Apply(it item.Item) item.Item { return pickDoc(it, p.sorted, 0) }
-
-// ApplyEncoded is Apply of an encoded item. Attributes that p names whole are
-// copied, and only those of which it names parts are decoded.
-func (p *Projection) ApplyEncoded(e item.Encoded) (item.Encoded, error) {
+// Attributes that p names whole are copied, and only those of which it names parts
+// are decoded.
+func (p *Projection) Apply(e item.Encoded) (item.Encoded, error) {
 	fields, err := e.Fields()
 	if err != nil {
 		return nil, err
@@ -87,8 +85,10 @@ func (p *Projection) Paths() []item.Path {
 	return p.paths
 }
 
-// project is the parts of it that paths name.
-func project(it item.Item, paths []item.Path) item.Item { return newProjection(paths).Apply(it) }
+// project is Projection.Apply of an item that is decoded already.
+func project(it item.Item, paths []item.Path) item.Item {
+	return pickDoc(it, newProjection(paths).sorted, 0)
+}
 
 // pickDoc is the parts of doc that paths name, which lead to it in depth steps.
 func pickDoc(doc item.Item, paths []item.Path, depth int) item.Item {

@@ -91,7 +91,7 @@ func TestAttributesToGetKeepWhatTheReferenceSays(t *testing.T) {
 				want[name] = v
 			}
 		}
-		if diff := cmp.Diff(want, model(item.Map(p.Apply(it))), cmp.AllowUnexported(refSet{})); diff != "" {
+		if diff := cmp.Diff(want, model(item.Map(project(it, p.Paths()))), cmp.AllowUnexported(refSet{})); diff != "" {
 			rt.Fatalf("%v of %v (-want +got):\n%s", names, show(item.Map(it)), diff)
 		}
 	})

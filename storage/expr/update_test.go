@@ -395,7 +395,7 @@ func TestProjection(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			equalItems(t, p.Apply(itm(it)), itm(test.want))
+			equalItems(t, project(itm(it), p.Paths()), itm(test.want))
 		})
 	}
 }

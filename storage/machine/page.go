@@ -134,7 +134,7 @@ func (b *pageBuilder) match(encoded item.Encoded) error {
 	switch {
 	case r.CountOnly:
 	case r.Projection != nil:
-		projected, err := r.Projection.ApplyEncoded(encoded)
+		projected, err := r.Projection.Apply(encoded)
 		if err != nil {
 			return err
 		}
