@@ -71,6 +71,24 @@ func (p *Partition) PeerOn(node cluster.NodeID) (cluster.PeerID, bool) {
 	return cluster.PeerID{}, false
 }
 
+// Nodes lists the nodes that its peers should be on.
+func (p *Partition) Nodes() []cluster.NodeID {
+	nodes := make([]cluster.NodeID, len(p.Peers))
+	for i, peer := range p.Peers {
+		nodes[i] = peer.Node
+	}
+	return nodes
+}
+
+// Home is the node that should lead the group as long as nothing speaks for
+// another: that of its first peer.
+func (p *Partition) Home() cluster.NodeID {
+	if len(p.Peers) == 0 {
+		return ""
+	}
+	return p.Peers[0].Node
+}
+
 // Table is the record of a table, with its partitions once it is part of a
 // State.
 type Table struct {

@@ -73,6 +73,8 @@ type Dispatcher struct {
 	looks sync.Pool
 
 	serving sync.WaitGroup // page reads under way for other nodes
+
+	demand demand
 }
 
 // New makes the dispatcher of a node and registers the handlers that serve the
@@ -140,12 +142,13 @@ func (d *Dispatcher) propose(c *call, done chan<- answer) {
 			done <- refused(c, leader.Node)
 			return
 		}
+		d.demand.write(c.target.Group, d.self, c.body)
 		done <- answer{call: c, result: result, local: true, err: err}
 	})
 }
 
 // serveExecute answers the propose of another node.
-func (d *Dispatcher) serveExecute(_ cluster.NodeID, id cluster.GroupID, body []byte, reply transport.Reply) {
+func (d *Dispatcher) serveExecute(from cluster.NodeID, id cluster.GroupID, body []byte, reply transport.Reply) {
 	g, ok := d.host.Group(id)
 	if !ok {
 		reply(notLeader(""), nil)
@@ -154,6 +157,7 @@ func (d *Dispatcher) serveExecute(_ cluster.NodeID, id cluster.GroupID, body []b
 	g.Propose(body, func(result command.Result, err error) {
 		switch {
 		case err == nil:
+			d.demand.write(id, from, body)
 			reply(result.Append([]byte{replyDone}), nil)
 		case storage.KindOf(err) == storage.NotLeader:
 			leader, _ := g.Leader()

@@ -80,13 +80,13 @@ func (d *Dispatcher) page(c *call, done chan<- answer) {
 
 // serveGet answers a Get: at once, or once the leadership of this node's peer
 // is confirmed.
-func (d *Dispatcher) serveGet(_ cluster.NodeID, id cluster.GroupID, body []byte, reply transport.Reply) {
+func (d *Dispatcher) serveGet(from cluster.NodeID, id cluster.GroupID, body []byte, reply transport.Reply) {
 	key, consistent, err := decodeGet(body)
 	if err != nil {
 		reply(nil, err)
 		return
 	}
-	d.admit(id, consistent, reply, func(m *machine.Partition) {
+	d.admit(from, id, consistent, reply, func(m *machine.Partition) {
 		stored, err := m.Get(key)
 		if err != nil {
 			reply(nil, err)
@@ -98,13 +98,13 @@ func (d *Dispatcher) serveGet(_ cluster.NodeID, id cluster.GroupID, body []byte,
 
 // servePage answers a Page. It reads a lot, so it does that on a goroutine of
 // its own.
-func (d *Dispatcher) servePage(_ cluster.NodeID, id cluster.GroupID, body []byte, reply transport.Reply) {
+func (d *Dispatcher) servePage(from cluster.NodeID, id cluster.GroupID, body []byte, reply transport.Reply) {
 	req, consistent, err := decodePageRequest(body)
 	if err != nil {
 		reply(nil, err)
 		return
 	}
-	d.admit(id, consistent, reply, func(m *machine.Partition) {
+	d.admit(from, id, consistent, reply, func(m *machine.Partition) {
 		d.serving.Go(func() {
 			page, err := m.Page(req)
 			if err != nil {
@@ -118,7 +118,7 @@ func (d *Dispatcher) servePage(_ cluster.NodeID, id cluster.GroupID, body []byte
 
 // admit calls read as soon as this node's peer of a group may be read. If it
 // may not, it answers why.
-func (d *Dispatcher) admit(id cluster.GroupID, consistent bool, reply transport.Reply, read func(*machine.Partition)) {
+func (d *Dispatcher) admit(from cluster.NodeID, id cluster.GroupID, consistent bool, reply transport.Reply, read func(*machine.Partition)) {
 	g, ok := d.host.Group(id)
 	switch {
 	case !ok, !consistent && !g.Fresh(staleAfter):
@@ -131,6 +131,7 @@ func (d *Dispatcher) admit(id cluster.GroupID, consistent bool, reply transport.
 	d.host.Confirm(id, func(err error) {
 		switch {
 		case err == nil:
+			d.demand.count(id, from)
 			read(g.Machine())
 		case storage.KindOf(err) == storage.NotLeader:
 			leader, _ := g.Leader()

@@ -22,6 +22,7 @@ import (
 	"github.com/roundtabledb/roundtable/cluster"
 	"github.com/roundtabledb/roundtable/cluster/group"
 	"github.com/roundtabledb/roundtable/cluster/member"
+	"github.com/roundtabledb/roundtable/cluster/placement"
 	"github.com/roundtabledb/roundtable/cluster/raftlog"
 	"github.com/roundtabledb/roundtable/cluster/transport"
 )
@@ -68,6 +69,8 @@ type Config struct {
 	// placement.Partitions says.
 	Partitions int
 
+	// Leaders says how soon leaders go where their clients are, or home.
+	Leaders placement.LeadTuning
 	// Group tunes the Raft groups; zero fields mean defaults.
 	Group group.Tuning
 	// CheckpointEvery is how often state is made durable; 0 means the default.

@@ -116,11 +116,7 @@ func (n *Node) addPeers(ctx context.Context, s *catalog.State) error {
 			if !short(p) {
 				continue
 			}
-			var has []cluster.NodeID
-			for _, peer := range p.Peers {
-				has = append(has, peer.Node)
-			}
-			node, ok := placement.Addition(nodes, has)
+			node, ok := placement.Addition(nodes, p.Nodes())
 			if !ok {
 				continue
 			}

@@ -49,6 +49,10 @@ type Node struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup
+	// moves ends before ctx when the node is drained; moving is what runs until then.
+	moves     context.Context
+	stopMoves context.CancelFunc
+	moving    sync.WaitGroup
 	// gossiped wakes whoever waits for other nodes: one came or went.
 	gossiped chan struct{}
 
@@ -67,6 +71,7 @@ func New(c Config) (*Node, error) {
 	}
 	n := &Node{config: c, logger: c.Logger, gossiped: make(chan struct{}, 1)}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.moves, n.stopMoves = context.WithCancel(n.ctx)
 	if err := n.open(); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
@@ -191,6 +196,11 @@ func (n *Node) Start(ctx context.Context) error {
 	}
 	n.task(n.reconcile)
 	n.task(n.runJobs)
+	n.moving.Add(1)
+	n.task(func() {
+		defer n.moving.Done()
+		(&mover{node: n}).run(n.moves)
+	})
 	return nil
 }
 
@@ -272,6 +282,8 @@ func (n *Node) Region() string { return n.config.Region }
 // Drain hands leadership to other nodes and tells the region that this one
 // goes away.
 func (n *Node) Drain(ctx context.Context) error {
+	n.stopMoves()
+	n.moving.Wait()
 	err := n.host.TransferAll(ctx)
 	if members := n.members.Load(); members != nil {
 		err = errors.Join(err, members.Leave(ctx))

@@ -16,6 +16,7 @@ import (
 	"github.com/roundtabledb/roundtable/cluster/catalog"
 	"github.com/roundtabledb/roundtable/cluster/member/memnet"
 	"github.com/roundtabledb/roundtable/cluster/node"
+	"github.com/roundtabledb/roundtable/cluster/placement"
 	"github.com/roundtabledb/roundtable/e2e/sim/simnet"
 	"github.com/roundtabledb/roundtable/storage"
 	"github.com/roundtabledb/roundtable/storage/command"
@@ -31,6 +32,8 @@ type region struct {
 	gossip *memnet.Network
 	dirs   map[cluster.NodeID]string
 	nodes  map[cluster.NodeID]*node.Node
+	// leading tunes how leaders move.
+	leading placement.LeadTuning
 }
 
 func newRegion(t *testing.T) *region {
@@ -61,8 +64,9 @@ func (r *region) open(id cluster.NodeID, expect int) (*node.Node, error) {
 	return node.New(node.Config{
 		ID: id, Region: "eu", Dir: r.dirs[id],
 		Listener: listener, Dial: r.net.Dialer(host), Expect: expect, Partitions: expect,
-		Gossip: &node.Gossip{Bind: gossip, Advertise: gossip, Seeds: []string{"10.0.0.1:7001"}, Transport: transport},
-		Fatal:  func(err error) { r.t.Errorf("node %s: fatal: %v", id, err) },
+		Gossip:  &node.Gossip{Bind: gossip, Advertise: gossip, Seeds: []string{"10.0.0.1:7001"}, Transport: transport},
+		Leaders: r.leading,
+		Fatal:   func(err error) { r.t.Errorf("node %s: fatal: %v", id, err) },
 	})
 }
 

@@ -91,17 +91,12 @@ func (n *Node) addPartitions(t *catalog.Txn, tableID string) {
 func (n *Node) placeable(s *catalog.State) []placement.Node {
 	load, leads := map[cluster.NodeID]int{}, map[cluster.NodeID]int{}
 	for _, p := range s.Groups {
-		if len(p.Birth) > 0 {
-			leads[p.Birth[0].Node]++
-		}
+		leads[p.Home()]++
 		for _, peer := range p.Peers {
 			load[peer.Node]++
 		}
 	}
-	alive := map[cluster.NodeID]bool{n.config.ID: true}
-	for _, m := range n.alive() {
-		alive[m.NodeID] = true
-	}
+	alive := n.up()
 	var up, all []placement.Node
 	for _, id := range s.NodeIDs() {
 		node := placement.Node{ID: id, Zone: s.Nodes[id].Zone, Load: load[id], Leads: leads[id]}

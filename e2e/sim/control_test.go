@@ -10,6 +10,7 @@ import (
 
 	"github.com/roundtabledb/roundtable/cluster/group"
 	"github.com/roundtabledb/roundtable/cluster/node"
+	"github.com/roundtabledb/roundtable/cluster/placement"
 	"github.com/roundtabledb/roundtable/e2e/check"
 	"github.com/roundtabledb/roundtable/e2e/sim"
 )
@@ -23,7 +24,7 @@ import (
 func during(seed uint64, begins, ends sim.Kind, lasts time.Duration) sim.Plan {
 	const calm, times = 2 * time.Second, 7
 	p := sim.Draw(seed, max(25*time.Second, times*(lasts+calm)))
-	p.Shared, p.Tuning, p.Checkpoint = 3, group.Tuning{}, 300*time.Millisecond
+	p.Shared, p.Tuning, p.Leaders, p.Checkpoint = 3, group.Tuning{}, placement.LeadTuning{}, 300*time.Millisecond
 	p.Clients, p.Diarists, p.Pause = 4, 3, 30*time.Millisecond
 	p.Events = nil
 	// The last one is still on when the clients stop.

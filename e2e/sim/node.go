@@ -140,7 +140,7 @@ func (p *Process) open() error {
 			Seeds: []string{n.region.Nodes[0].gossip, n.region.Nodes[1].gossip},
 		},
 		Expect: nodesPerRegion, Partitions: w.options.Partitions,
-		Group: w.options.Tuning, CheckpointEvery: w.options.CheckpointEvery,
+		Group: w.options.Tuning, Leaders: w.options.Leaders, CheckpointEvery: w.options.CheckpointEvery,
 		Now: n.now, Tap: w.loss.tap(n.region),
 		Faults: w.options.Faults[n.region.Name],
 		Fatal:  p.fatal, Logger: p.logger(),

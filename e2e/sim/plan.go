@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/roundtabledb/roundtable/cluster/group"
+	"github.com/roundtabledb/roundtable/cluster/placement"
 )
 
 // Plan is all that a seed decides.
@@ -16,6 +17,7 @@ type Plan struct {
 	Partitions int
 	Network    Distances
 	Tuning     group.Tuning
+	Leaders    placement.LeadTuning
 	Checkpoint time.Duration
 	// Shared is how many regions share the orders from the beginning; the rest
 	// joins during the storm.
@@ -136,6 +138,10 @@ func Draw(seed uint64, storm time.Duration) Plan {
 	d.storm()
 	// What is still broken at the end of the storm is healed all at once.
 	p.Tuning.AlwaysPriors = r.IntN(2) == 0
+	if r.IntN(2) == 0 {
+		// Leaders move about as often as they can.
+		p.Leaders = placement.LeadTuning{Stay: time.Millisecond, Home: time.Second + upTo(r, 3*time.Second), Few: 1 + r.IntN(20)}
+	}
 	p.Events = slices.DeleteFunc(p.Events, func(e Event) bool { return e.At > storm })
 	slices.SortStableFunc(p.Events, func(a, b Event) int { return cmp.Compare(a.At, b.At) })
 	return p

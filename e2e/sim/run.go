@@ -54,7 +54,7 @@ func Run(plan Plan, dir string, twist Twist) *Record {
 	log := &Log{}
 	w := New(Options{
 		Seed: plan.Seed, Regions: len(regionNames), Dir: dir, Partitions: plan.Partitions,
-		Network: plan.Network, Tuning: plan.Tuning, CheckpointEvery: plan.Checkpoint,
+		Network: plan.Network, Tuning: plan.Tuning, Leaders: plan.Leaders, CheckpointEvery: plan.Checkpoint,
 		Log: log,
 	})
 	rec := &Record{Plan: plan, Log: log, Histories: map[string][]check.Operation{}}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/roundtabledb/roundtable/cluster"
 	"github.com/roundtabledb/roundtable/cluster/group"
+	"github.com/roundtabledb/roundtable/cluster/placement"
 	"github.com/roundtabledb/roundtable/cluster/router"
 	"github.com/roundtabledb/roundtable/e2e/sim"
 	"github.com/roundtabledb/roundtable/storage/command"
@@ -19,7 +20,7 @@ import (
 // calm is a plan in which nothing happens but what a test lets happen.
 func calm(storm time.Duration) sim.Plan {
 	p := sim.Draw(1, storm)
-	p.Shared, p.Partitions, p.Tuning, p.Checkpoint = 3, 1, group.Tuning{}, 2*time.Second
+	p.Shared, p.Partitions, p.Tuning, p.Leaders, p.Checkpoint = 3, 1, group.Tuning{}, placement.LeadTuning{}, 2*time.Second
 	p.Clients, p.Diarists, p.Pause, p.Events = 3, 1, 60*time.Millisecond, nil
 	return p
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/roundtabledb/roundtable/cluster/member"
 	"github.com/roundtabledb/roundtable/cluster/member/memnet"
 	"github.com/roundtabledb/roundtable/cluster/node"
+	"github.com/roundtabledb/roundtable/cluster/placement"
 	"github.com/roundtabledb/roundtable/e2e/sim/simnet"
 )
 
@@ -47,8 +48,9 @@ type Options struct {
 	Partitions int
 	// Network is how far regions and nodes are from each other.
 	Network Distances
-	// Tuning and CheckpointEvery are those of all nodes.
+	// Tuning, Leaders and CheckpointEvery are those of all nodes.
 	Tuning          group.Tuning
+	Leaders         placement.LeadTuning
 	CheckpointEvery time.Duration
 	// Faults make the nodes of the regions named here wrong: negative controls.
 	Faults map[string]node.Faults

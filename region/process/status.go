@@ -116,10 +116,7 @@ func tableStatus(t *catalog.Table, region string, nodes []node.NodeStatus) Table
 }
 
 func partitionStatus(p *catalog.Partition, nodes []node.NodeStatus) PartitionStatus {
-	status := PartitionStatus{Group: p.Group}
-	for _, peer := range p.Peers {
-		status.Peers = append(status.Peers, peer.Node)
-	}
+	status := PartitionStatus{Group: p.Group, Peers: p.Nodes()}
 	var term uint64
 	for _, n := range nodes {
 		for _, peer := range n.Peers {
