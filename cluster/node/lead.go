@@ -57,21 +57,19 @@ func (m *mover) look(ctx context.Context) {
 	up := m.node.up()
 	moves := 0
 	for _, g := range groups {
-		if moves == movesAtOnce || ctx.Err() != nil {
-			return
-		}
 		p, known := s.Groups[g.ID()]
 		if !known || len(p.Peers) < 2 {
 			continue
 		}
-		leader := m.groups[g.ID()]
-		to, why, move := leader.leading.Look(now, leader.requests, p.Home(), slices.DeleteFunc(p.Nodes(), func(id cluster.NodeID) bool { return !up[id] }))
-		if !move {
+		candidates := slices.DeleteFunc(p.Nodes(), func(id cluster.NodeID) bool { return !up[id] })
+		l := m.groups[g.ID()]
+		to, why, move := l.leading.Look(now, l.requests, p.Home(), candidates)
+		if !move || moves == movesAtOnce || ctx.Err() != nil {
 			continue
 		}
 		moves++
 		if err := m.move(ctx, g, p, to); err != nil {
-			leader.leading.Failed(now)
+			l.leading.Failed(now)
 			m.node.logger.Info("a leader stays here for now", "group", g.ID(), "to", to, "because", why, "error", err)
 		} else {
 			m.node.logger.Info("a leader has moved", "group", g.ID(), "to", to, "because", why)
