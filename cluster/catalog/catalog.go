@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -125,12 +126,22 @@ func (c *Catalog) follow(ctx context.Context) {
 // followLocal waits for one change of the local peer and takes it over.
 func (c *Catalog) followLocal(ctx context.Context, local *machine.Partition) error {
 	changed := local.Changed()
-	delta, err := readAll(local, c.State().Revision)
+	stored, err := local.Get([]byte(headKey))
+	if err != nil {
+		return fmt.Errorf("catalog: read the newest revision: %w", err)
+	}
+	newest, err := revisionOfHead(stored)
 	if err != nil {
 		return err
 	}
-	if err := c.advance(delta); err != nil {
-		return err
+	if after := c.State().Revision; newest > after {
+		delta, err := readAll(local, after)
+		if err != nil {
+			return err
+		}
+		if err := c.advance(delta); err != nil {
+			return err
+		}
 	}
 	// The peer may be replaced by a snapshot that it receives, so look again
 	// now and then even when this one says nothing.
@@ -249,8 +260,8 @@ func revisionOf(it item.Item) (uint64, error) {
 	if v.Kind() != item.N {
 		return 0, storage.Errorf(storage.Corrupt, "catalog: no revision")
 	}
-	var n uint64
-	if _, err := fmt.Sscan(v.Number().String(), &n); err != nil {
+	n, err := strconv.ParseUint(v.Number().String(), 10, 64)
+	if err != nil {
 		return 0, storage.Errorf(storage.Corrupt, "catalog: revision %s: %w", v.Number(), err)
 	}
 	return n, nil
@@ -280,6 +291,12 @@ func (c *Catalog) newest(ctx context.Context) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("catalog: ask for the newest revision: %w", err)
 	}
+	return revisionOfHead(stored)
+}
+
+// revisionOfHead is the newest revision, by the record that every change writes;
+// 0 before the first.
+func revisionOfHead(stored machine.Stored) (uint64, error) {
 	if !stored.Exists {
 		return 0, nil
 	}

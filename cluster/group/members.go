@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -25,6 +26,13 @@ type Configuration struct {
 	// name as its predecessor.
 	Index   uint64
 	Members []Member
+}
+
+// Consists reports whether a group has just these peers, and each has a vote.
+func (c Configuration) Consists(peers []cluster.PeerID) bool {
+	return len(c.Members) == len(peers) && !slices.ContainsFunc(c.Members, func(m Member) bool {
+		return !m.Voter || !slices.Contains(peers, m.Peer)
+	})
 }
 
 // Configuration returns the newest configuration that is committed and applied

@@ -17,12 +17,23 @@ const caughtUp = 100
 // changeMembers brings a group that this node leads one step nearer to the
 // peers that the catalog gives it: a peer is added without a vote, gets one
 // when it has caught up, and only then is another removed.
-func (n *Node) changeMembers(s *catalog.State, g *group.Group) {
+//
+// settled remembers the groups that have them, so that thousands of groups that
+// do not change are not looked at again and again.
+func (n *Node) changeMembers(s *catalog.State, g *group.Group, settled map[cluster.GroupID]membership) {
 	p, ok := s.Groups[g.ID()]
 	if !ok || !g.IsLeader() {
 		return
 	}
+	seen := membership{wanted: p, config: g.Machine().Meta().ConfigIndex}
+	if settled[g.ID()] == seen {
+		return
+	}
 	current, err := g.Configuration()
+	if err == nil && current.Index == seen.config && current.Consists(p.Peers) {
+		settled[g.ID()] = seen
+		return
+	}
 	if err == nil {
 		ctx, cancel := context.WithTimeout(n.ctx, 10*time.Second)
 		defer cancel()
@@ -31,6 +42,13 @@ func (n *Node) changeMembers(s *catalog.State, g *group.Group) {
 	if err != nil && n.ctx.Err() == nil {
 		n.logger.Info("the members of a group are not changed yet, will try again", "group", g.ID(), "error", err)
 	}
+}
+
+// membership is what a catalog gives a group, and which configuration it has. A
+// record of the catalog that does not change is the same in all revisions.
+type membership struct {
+	wanted *catalog.Partition
+	config uint64
 }
 
 // step makes the next change that leads from a configuration to a set of peers.

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -22,14 +23,16 @@ const newbornEvery = 20 * time.Millisecond
 // groups that it leads have the members that the catalog gives them.
 func (n *Node) reconcile() {
 	newborn := map[cluster.GroupID]*catalog.Partition{}
+	settled := map[cluster.GroupID]membership{}
 	for n.ctx.Err() == nil {
 		changed := n.catalog.Changed()
 		s := n.catalog.State()
 		n.createPeers(s, newborn)
 		n.campaign(newborn)
 		n.destroyPeers(s)
+		maps.DeleteFunc(settled, func(id cluster.GroupID, m membership) bool { return s.Groups[id] != m.wanted })
 		for _, g := range n.host.Groups() {
-			n.changeMembers(s, g)
+			n.changeMembers(s, g, settled)
 		}
 		if p, ok := s.Groups[cluster.CatalogGroup]; ok {
 			_ = n.noteCatalog(p.Peers) // an error is fatal and has been reported
