@@ -23,11 +23,20 @@ const raftBeats = 10
 // idle process for itself alone. Beat makes a group's heartbeats leave when the
 // caller says, so that one timer does for all groups of a node.
 type beat struct {
-	// restore says when a peer that leads no more goes back to the timeout of
-	// followers. It does not at once: raft would take the time since it last heard
-	// of a leader for silence, and campaign against the leader that is just elected.
+	// restore says when a peer that leads no more looks whether to go back to the
+	// timeout of followers: as soon as it knows the next leader, or else when it has
+	// waited for one as long as followers do. It does not at once: raft would take the
+	// time since it last heard of a leader for silence, and campaign against the
+	// leader that is just elected.
 	restore *time.Timer
+	// deposed is when it ceased to lead.
+	deposed time.Time
 }
+
+// restoreLooks is how often it looks in that time. A peer that stays longer with the
+// timeout of leaders keeps the others from electing another leader if the next one
+// fails soon, because it refuses them its vote while it believes in one.
+const restoreLooks = 8
 
 // leadingTimeout is the HeartbeatTimeout of a leader.
 func (t *Tuning) leadingTimeout(id cluster.GroupID) time.Duration {
@@ -65,7 +74,8 @@ func (p *proposer) leads() {
 
 // follows makes raft wait as a follower, after a while.
 func (p *proposer) follows() {
-	p.beat.restore = time.NewTimer(p.opts.Tuning.HeartbeatTimeoutOf(p.opts.ID))
+	p.beat.deposed = time.Now()
+	p.beat.restore = time.NewTimer(p.opts.Tuning.HeartbeatTimeoutOf(p.opts.ID) / restoreLooks)
 }
 
 // restores returns a channel that says when to restore the timeout.
@@ -76,10 +86,15 @@ func (b *beat) restores() <-chan time.Time {
 	return b.restore.C
 }
 
-// restore goes back to the timeout of followers.
+// restore goes back to the timeout of followers, if it is time.
 func (p *proposer) restore() {
+	timeout := p.opts.Tuning.HeartbeatTimeoutOf(p.opts.ID)
+	if _, led := p.Leader(); !led && time.Since(p.beat.deposed) < timeout {
+		p.beat.restore.Reset(timeout / restoreLooks)
+		return
+	}
 	p.beat.restore = nil
-	p.setHeartbeatTimeout(p.opts.Tuning.HeartbeatTimeoutOf(p.opts.ID))
+	p.setHeartbeatTimeout(timeout)
 }
 
 func (p *proposer) setHeartbeatTimeout(d time.Duration) {

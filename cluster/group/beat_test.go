@@ -34,3 +34,33 @@ func TestHeartbeatTimeoutFollowsTheRole(t *testing.T) {
 		}
 	})
 }
+
+// A peer that leads no more is like other followers as soon as it knows the next
+// leader: with the timeout of leaders it would go on believing in that one when it
+// fails, too, and keep the others from electing another.
+func TestDeposedLeaderSoonWaitsAsAFollower(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newNet(t, 3, nil)
+		following := Tuning{}.HeartbeatTimeoutOf(testGroup)
+		for round := range 10 {
+			first := n.leader()
+			n.cutOff(first)
+			second := n.leader(first)
+			n.connect(first)
+			for {
+				if leader, ok := first.group.Leader(); ok && leader == second.id {
+					break
+				}
+				time.Sleep(time.Millisecond)
+			}
+			time.Sleep(following/restoreLooks + time.Millisecond)
+			if got := first.group.raft.ReloadableConfig().HeartbeatTimeout; got != following {
+				t.Errorf("round %d: it has %v, not %v", round, got, following)
+			}
+			time.Sleep(10 * following)
+			if now := n.leader(); now != second {
+				t.Errorf("round %d: %v leads, though nothing has happened to %v", round, now.id, second.id)
+			}
+		}
+	})
+}
