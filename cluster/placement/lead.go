@@ -115,7 +115,8 @@ func (l *Leading) drawn(requests map[cluster.NodeID]int) (cluster.NodeID, bool) 
 	for _, n := range l.recent {
 		total += n
 	}
-	if total < l.tuning.Few || now > lightLoad {
+	// Clients that have gone draw nobody, however many they were.
+	if total < l.tuning.Few || 2*now < l.tuning.Few || now > lightLoad {
 		return "", false
 	}
 	for node, n := range l.recent {

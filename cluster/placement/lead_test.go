@@ -70,11 +70,24 @@ func TestLeaderStaysAWhileForItsClients(t *testing.T) {
 			requests = nil
 		}
 		if to, _, move := l.Look(start.Add(at), requests, "a", abc); move {
-			// The last requests are remembered for a second.
-			if want := 11*time.Minute + LeadEvery; to != "a" || at != want {
+			if want := 11 * time.Minute; to != "a" || at != want {
 				t.Errorf("to %s after %v, want home after %v", to, at, want)
 			}
 			return
+		}
+	}
+}
+
+func TestLeaderDoesNotFollowClientsThatHaveGone(t *testing.T) {
+	start := time.Unix(1000, 0)
+	l := NewLeading("b", start, LeadTuning{})
+	for at := LeadEvery; at <= time.Minute; at += LeadEvery {
+		requests := asked{"c": lightLoad}
+		if at >= 5*time.Second {
+			requests = nil
+		}
+		if to, _, move := l.Look(start.Add(at), requests, "b", abc); move {
+			t.Errorf("to %s after %v, when the clients have gone", to, at)
 		}
 	}
 }
