@@ -30,11 +30,11 @@ func (n *Node) changeMembers(s *catalog.State, g *group.Group, settled map[clust
 		return
 	}
 	current, err := g.Configuration()
-	if err == nil && current.Index == seen.config && current.Consists(p.Peers) {
+	switch {
+	case err != nil:
+	case current.Index == seen.config && current.Consists(p.Peers):
 		settled[g.ID()] = seen
-		return
-	}
-	if err == nil {
+	default:
 		ctx, cancel := context.WithTimeout(n.ctx, 10*time.Second)
 		defer cancel()
 		err = n.step(ctx, g, current, p.Peers)

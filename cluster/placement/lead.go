@@ -10,12 +10,10 @@ import (
 // LeadEvery is how often it is looked at where leaders should be.
 const LeadEvery = time.Second
 
-const (
-	// lightLoad is how many requests between two looks are light load. The node that
-	// clients are connected to does most of the work already. To lead takes about
-	// 20 µs a request, a tenth of a processor for so many.
-	lightLoad = 5000
-)
+// lightLoad is how many requests between two looks are light load. The node that
+// clients are connected to does most of the work already. To lead takes about
+// 20 µs a request, a tenth of a processor for so many.
+const lightLoad = 5000
 
 // LeadTuning says how soon leaders move. The zero value means the defaults.
 type LeadTuning struct {
@@ -25,9 +23,9 @@ type LeadTuning struct {
 	// Home is how long a leader stays away from home that nothing keeps where it
 	// is. The default is one minute.
 	Home time.Duration
-	// Few is how many requests of late are not worth a move: it keeps those that
-	// come just then waiting for some 10 ms, and spares each of the later ones 0.1 ms. The
-	// default is 50.
+	// Few is how many requests of late are not worth a move: those that come just
+	// then wait for an election, and each of the later ones is spared a hop. The default
+	// is 50.
 	Few int
 }
 
