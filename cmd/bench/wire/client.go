@@ -36,7 +36,8 @@ type Client struct {
 	Options
 	signer signer
 
-	in *bufio.Reader
+	socket *socket
+	in     *bufio.Reader // of socket
 	// deadline is what the connection was last given.
 	deadline time.Time
 	// reused memory
@@ -131,10 +132,11 @@ func (c *Client) connect(ctx context.Context) error {
 	}
 	c.mu.conn = conn
 	c.deadline = time.Time{}
+	c.socket = newSocket(conn)
 	if c.in == nil {
-		c.in = bufio.NewReader(conn)
+		c.in = bufio.NewReader(c.socket)
 	} else {
-		c.in.Reset(conn)
+		c.in.Reset(c.socket)
 	}
 	return nil
 }
@@ -190,7 +192,7 @@ func (c *Client) exchange(now time.Time, body []byte) (status int, err error) {
 	return status, err
 }
 
-// send writes the request in one go.
+// send writes the request in one go, or lets whoever reads the answer do that.
 func (c *Client) send(now time.Time, body []byte) error {
 	conn := c.mu.conn
 	// A deadline costs as much as one of a signature's hashes, and nobody minds
@@ -201,13 +203,12 @@ func (c *Client) send(now time.Time, body []byte) error {
 		}
 		c.deadline = deadline
 	}
-	var err error
 	if len(body) < maxKept {
 		c.head = append(c.head, body...)
-		_, err = conn.Write(c.head)
-	} else {
-		_, err = (&net.Buffers{c.head, body}).WriteTo(conn)
+		c.socket.request = c.head
+		return nil
 	}
+	_, err := (&net.Buffers{c.head, body}).WriteTo(conn)
 	return err
 }
 
