@@ -6,9 +6,11 @@ import (
 	"time"
 
 	"github.com/roundtabledb/roundtable/cluster"
+	"github.com/roundtabledb/roundtable/cluster/group"
 	"github.com/roundtabledb/roundtable/cluster/transport"
 	"github.com/roundtabledb/roundtable/storage"
 	"github.com/roundtabledb/roundtable/storage/command"
+	"github.com/roundtabledb/roundtable/storage/machine"
 )
 
 // The first byte of a reply: what follows it.
@@ -32,6 +34,13 @@ type call struct {
 
 	window *window // commands only
 	seq    uint64
+
+	// Reads only. method is by which another node carries out the read, here
+	// carries it out at a peer of this node, if it may be. atLeader says that only
+	// the leader may answer.
+	method   transport.Method
+	here     func(*machine.Partition) error
+	atLeader bool
 
 	// node is where the attempt under way went, term the newest term of the
 	// group that this node's peer knew then. next is the peer to ask when it is
@@ -61,6 +70,8 @@ type answer struct {
 	local  bool
 	result command.Result
 	reply  []byte
+	// peer is one of this node's that may answer the read.
+	peer *group.Group
 }
 
 // refused is the answer of a node that does not lead.
@@ -74,6 +85,12 @@ func (c *call) end(a answer) {
 	c.open = false
 	c.answer = a
 	c.hint, c.silent = "", ""
+	if a.peer != nil {
+		if c.err = c.here(a.peer.Machine()); c.err != nil && retryable(c.err) {
+			c.hint, c.atLeader = c.node, true // the peer is being stopped
+		}
+		return
+	}
 	switch storage.KindOf(a.err) {
 	case storage.NotLeader:
 		c.hint = a.leader

@@ -24,16 +24,16 @@ type demand struct {
 // write counts a command that has been carried out, if it is a client's.
 func (d *demand) write(id cluster.GroupID, from cluster.NodeID, cmd []byte) {
 	if command.Writes(cmd) > 0 {
-		d.count(id, from)
+		d.count(id, from, 1)
 	}
 }
 
-func (d *demand) count(id cluster.GroupID, from cluster.NodeID) {
+func (d *demand) count(id cluster.GroupID, from cluster.NodeID, n int) {
 	d.mu.Lock()
 	if d.requests == nil {
 		d.requests = make(map[Origin]int)
 	}
-	d.requests[Origin{id, from}]++
+	d.requests[Origin{id, from}] += n
 	d.mu.Unlock()
 }
 

@@ -22,13 +22,13 @@ func TestDemandIsThatOfClients(t *testing.T) {
 	d.write(7, "a", put)
 	d.write(7, "b", put)
 	d.write(7, "b", merge)
-	d.count(7, "b")
+	d.count(7, "b", 1)
 	d.write(9, "a", put)
 	want := map[Origin]int{{7, "a"}: 1, {7, "b"}: 2, {9, "a"}: 1}
 	if diff := cmp.Diff(want, d.take()); diff != "" {
 		t.Errorf("demand (-want +got):\n%s", diff)
 	}
-	d.count(9, "b")
+	d.count(9, "b", 1)
 	if diff := cmp.Diff(map[Origin]int{{9, "b"}: 1}, d.take()); diff != "" {
 		t.Errorf("demand after it was taken (-want +got):\n%s", diff)
 	}

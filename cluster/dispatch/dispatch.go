@@ -74,7 +74,8 @@ type Dispatcher struct {
 
 	serving sync.WaitGroup // page reads under way for other nodes
 
-	demand demand
+	demand    demand
+	following following
 }
 
 // New makes the dispatcher of a node and registers the handlers that serve the
@@ -85,8 +86,11 @@ func New(self cluster.NodeID, h *host.Host, t *transport.Transport) (*Dispatcher
 		return nil, fmt.Errorf("dispatch: session id: %w", err)
 	}
 	d := &Dispatcher{self: self, host: h, transport: t, session: binary.BigEndian.Uint64(id[:]) | 1}
+	d.following.asking = make(map[linkTo][]follower)
+	d.following.behind = make(map[cluster.GroupID]time.Time)
 	t.Handle(transport.Execute, d.serveExecute)
 	t.Handle(transport.Read, d.serveGet)
+	t.Handle(transport.ReadIndex, d.serveReadIndex)
 	t.Handle(transport.Page, d.servePage)
 	return d, nil
 }
@@ -155,15 +159,23 @@ func (d *Dispatcher) serveExecute(from cluster.NodeID, id cluster.GroupID, body 
 		return
 	}
 	g.Propose(body, func(result command.Result, err error) {
-		switch {
-		case err == nil:
-			d.demand.write(id, from, body)
-			reply(result.Append([]byte{replyDone}), nil)
-		case storage.KindOf(err) == storage.NotLeader:
-			leader, _ := g.Leader()
-			reply(notLeader(leader.Node), nil)
-		default:
-			reply(nil, err)
+		if err != nil {
+			reply(d.refusal(id, err))
+			return
 		}
+		d.demand.write(id, from, body)
+		reply(result.Append([]byte{replyDone}), nil)
 	})
+}
+
+// refusal is the answer to another node that says why there is none.
+func (d *Dispatcher) refusal(id cluster.GroupID, err error) ([]byte, error) {
+	if storage.KindOf(err) != storage.NotLeader {
+		return nil, err
+	}
+	var leader cluster.PeerID
+	if g, ok := d.host.Group(id); ok {
+		leader, _ = g.Leader()
+	}
+	return notLeader(leader.Node), nil
 }

@@ -17,12 +17,14 @@ func (d *Dispatcher) Get(ctx context.Context, t Target, key []byte, consistent b
 	if g, ok := d.readable(t, consistent); ok {
 		return g.Machine().Get(key)
 	}
-	c := &call{target: t, body: appendGet(nil, key, consistent)}
-	d.retry(ctx, []*call{c}, d.get)
-	if err := c.failure(); err != nil {
-		return machine.Stored{}, undoubted(err)
+	var stored machine.Stored
+	c := &call{target: t, method: transport.Read, body: appendGet(nil, key, consistent)}
+	c.here = func(m *machine.Partition) (err error) { stored, err = m.Get(key); return err }
+	there, err := d.read(ctx, c, consistent)
+	if there != nil {
+		return decodeStored(there)
 	}
-	return decodeStored(c.reply)
+	return stored, err
 }
 
 // Page reads a page of a group.
@@ -30,12 +32,25 @@ func (d *Dispatcher) Page(ctx context.Context, t Target, req machine.PageRequest
 	if g, ok := d.readable(t, consistent); ok {
 		return g.Machine().Page(req)
 	}
-	c := &call{target: t, body: appendPageRequest(nil, req, consistent)}
-	d.retry(ctx, []*call{c}, d.page)
-	if err := c.failure(); err != nil {
-		return machine.Page{}, undoubted(err)
+	var page machine.Page
+	c := &call{target: t, method: transport.Page, body: appendPageRequest(nil, req, consistent)}
+	c.here = func(m *machine.Partition) (err error) { page, err = m.Page(req); return err }
+	there, err := d.read(ctx, c, consistent)
+	if there != nil {
+		return decodePage(there)
 	}
-	return decodePage(c.reply)
+	return page, err
+}
+
+// read carries out a read: it returns the answer of another node, or nil if c.here
+// has read.
+func (d *Dispatcher) read(ctx context.Context, c *call, consistent bool) (there []byte, err error) {
+	c.atLeader = !consistent // or at a peer that is not so far behind as this node's
+	d.retry(ctx, []*call{c}, d.tryRead)
+	if err := c.failure(); err != nil {
+		return nil, undoubted(err)
+	}
+	return c.reply, nil
 }
 
 // undoubted turns Ambiguous, which says nothing of a read, into Unavailable.
@@ -60,22 +75,23 @@ func (d *Dispatcher) readable(t Target, consistent bool) (*group.Group, bool) {
 // answer reads that need not be consistent.
 const staleAfter = 10 * time.Second
 
-// get makes one attempt at a Get.
-func (d *Dispatcher) get(c *call, done chan<- answer) {
-	if c.node != d.self {
-		d.remote(c, transport.Read, done)
-		return
+// tryRead makes one attempt at a read.
+func (d *Dispatcher) tryRead(c *call, done chan<- answer) {
+	switch id := c.target.Group; {
+	case c.node != d.self && !c.atLeader && d.follows(id):
+		d.follow(c, done)
+	case c.node != d.self:
+		d.remote(c, c.method, done)
+	default:
+		d.host.Confirm(id, func(g *group.Group, err error) {
+			if err == nil {
+				d.demand.count(id, d.self, 1)
+				done <- answer{call: c, peer: g}
+				return
+			}
+			answered(c, done)(d.refusal(id, err))
+		})
 	}
-	d.serveGet(d.self, c.target.Group, c.body, answered(c, done))
-}
-
-// page makes one attempt at a Page.
-func (d *Dispatcher) page(c *call, done chan<- answer) {
-	if c.node != d.self {
-		d.remote(c, transport.Page, done)
-		return
-	}
-	d.servePage(d.self, c.target.Group, c.body, answered(c, done))
 }
 
 // serveGet answers a Get: at once, or once the leadership of this node's peer
@@ -128,16 +144,12 @@ func (d *Dispatcher) admit(from cluster.NodeID, id cluster.GroupID, consistent b
 		read(g.Machine())
 		return
 	}
-	d.host.Confirm(id, func(err error) {
-		switch {
-		case err == nil:
-			d.demand.count(id, from)
-			read(g.Machine())
-		case storage.KindOf(err) == storage.NotLeader:
-			leader, _ := g.Leader()
-			reply(notLeader(leader.Node), nil)
-		default:
-			reply(nil, err)
+	d.host.Confirm(id, func(g *group.Group, err error) {
+		if err != nil {
+			reply(d.refusal(id, err))
+			return
 		}
+		d.demand.count(id, from, 1)
+		read(g.Machine())
 	})
 }

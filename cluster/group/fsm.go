@@ -65,6 +65,9 @@ func (f *fsm) apply(logs []*raft.Log) ([][]command.Result, error) {
 	}
 	results, err := g.opts.Machine.Apply(f.entries)
 	clear(f.entries)
+	if err == nil {
+		g.reached(logs[len(logs)-1].Index)
+	}
 	if err == nil && len(results) != len(logs) {
 		err = fmt.Errorf("%d answers to %d entries", len(results), len(logs))
 	}

@@ -99,6 +99,9 @@ type Faults struct {
 	// ReplayLog has raft, when it starts, apply the whole log that is left, as
 	// if the applied index had not moved with the data.
 	ReplayLog bool
+	// ReadBehind has reads find the state as it is, though it does not hold yet what
+	// they must see.
+	ReadBehind bool
 	// CountUnsynced counts a leader towards the quorum for entries that it has not
 	// made durable itself. Whoever makes the transport has to see to it, too.
 	CountUnsynced bool
@@ -111,6 +114,7 @@ type Group struct {
 	log       *guardedLog
 	snapshots *snapshotStore
 	queue     queue
+	applied   appliedWaiters
 
 	// wake tells the proposer that something has changed: the queue, the
 	// leadership, or a pause.
@@ -191,6 +195,7 @@ func (g *Group) startRaft() error {
 	g.stop = sync.OnceValue(func() raft.Future {
 		close(g.stopping)
 		cancel(ErrClosed)
+		g.applied.close()
 		return r.Shutdown()
 	})
 	close(g.started)

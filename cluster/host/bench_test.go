@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/roundtabledb/roundtable/cluster"
+	"github.com/roundtabledb/roundtable/cluster/group"
 	"github.com/roundtabledb/roundtable/cluster/host"
 	"github.com/roundtabledb/roundtable/cluster/raftlog"
 	"github.com/roundtabledb/roundtable/cluster/transport"
@@ -133,7 +134,7 @@ func BenchmarkConfirm(b *testing.B) {
 			hosts := benchNodes(b)
 			h := led(b, hosts, g1)
 			b.ReportAllocs()
-			inTurns(b, clients, func(_ int, done func(error)) { h.Confirm(g1, done) })
+			inTurns(b, clients, func(_ int, done func(error)) { h.Confirm(g1, func(_ *group.Group, err error) { done(err) }) })
 		})
 	}
 }

@@ -12,15 +12,23 @@ import (
 	"github.com/roundtabledb/roundtable/storage"
 )
 
-// confirmer lets a leader answer strong reads from its own state.
+// confirmer lets peers answer strong reads from their own state.
 //
-// A read may be answered if no later leader can have acknowledged a write
-// before the read came. A later leader needs a quorum of voters that had made
+// A leader may name the index up to which its log is committed when a read
+// comes, and whoever has applied that much may answer the read, if no later leader
+// can have acknowledged a write before the read came. It is the committed
+// index, not the one that the leader has applied, as another peer may have applied
+// more, and have answered reads with it.
+//
+// A later leader needs a quorum of voters that had made
 // its term durable before they voted. So the leader asks the voters for their
 // terms after the read came: if a quorum, itself included, is still in its own
 // term, and it leads to this moment, then there was no later leader when the
 // read came. Peers without a vote do not count, which rules out raft's
 // VerifyLeader, and neither do answers to questions asked before the read came.
+//
+// A voter that wants to answer reads tells its term when it asks for the index. Where
+// there are three, that is a quorum, and nobody needs to be asked.
 //
 // All reads of all groups share the questions. To each other node one question
 // is under way at a time; it names every group that has reads waiting. While it
@@ -58,8 +66,15 @@ type readers struct {
 }
 
 type reader struct {
-	done func(error)
-	came time.Time
+	done  func(index uint64, err error)
+	index uint64
+	came  time.Time
+}
+
+// Asker is a peer that wants to answer reads, and its term after they came.
+type Asker struct {
+	Peer cluster.PeerID
+	Term uint64
 }
 
 // next is the number of the next read to come.
@@ -96,8 +111,9 @@ type effects struct {
 }
 
 type verdict struct {
-	done func(error)
-	err  error
+	done  func(index uint64, err error)
+	index uint64
+	err   error
 }
 
 // tick is how often reads that still wait are looked after: asked for again,
@@ -117,11 +133,11 @@ func newConfirmer(self cluster.NodeID, find func(cluster.GroupID) (*group.Group,
 	return c
 }
 
-// confirm is Host.Confirm.
-func (c *confirmer) confirm(id cluster.GroupID, done func(error)) {
+// confirm is Host.ReadIndex.
+func (c *confirmer) confirm(id cluster.GroupID, asks Asker, done func(uint64, error)) {
 	g, ok := c.find(id)
 	if !ok {
-		done(storage.Errorf(storage.NotLeader, "host: node %s has no peer of group %v", c.self, id))
+		done(0, c.errNoPeer(id))
 		return
 	}
 	var e effects
@@ -130,9 +146,11 @@ func (c *confirmer) confirm(id cluster.GroupID, done func(error)) {
 	term, leads := g.Leading()
 	switch {
 	case c.mu.closed:
-		e.verdicts = append(e.verdicts, verdict{done, errClosed})
+		e.verdicts = append(e.verdicts, verdict{done: done, err: errClosed})
 	case !leads:
-		e.verdicts = append(e.verdicts, verdict{done, g.ErrNotLeader()})
+		e.verdicts = append(e.verdicts, verdict{done: done, err: g.ErrNotLeader()})
+	case asks.Term == term && isQuorum(g, asks.Peer):
+		e.verdicts = append(e.verdicts, verdict{done: done, index: g.CommitIndex()})
 	default:
 		r := c.mu.groups[id]
 		if r == nil || r.group != g || r.term != term {
@@ -140,11 +158,33 @@ func (c *confirmer) confirm(id cluster.GroupID, done func(error)) {
 			r = &readers{group: g, term: term, answered: make(map[cluster.PeerID]uint64)}
 			c.mu.groups[id] = r
 		}
-		r.waiting = append(r.waiting, reader{done: done, came: time.Now()})
+		r.waiting = append(r.waiting, reader{done: done, index: g.CommitIndex(), came: time.Now()})
 		c.askLocked(id, r, &e)
 	}
 	c.mu.Unlock()
 	c.carryOut(e)
+}
+
+// isQuorum says whether the leader of a group and another voter are one.
+func isQuorum(leader *group.Group, other cluster.PeerID) bool {
+	members, err := leader.Members()
+	if err != nil {
+		return false
+	}
+	voters, votes := 0, 0
+	for _, m := range members {
+		if m.Voter {
+			voters++
+			if m.Peer == leader.Peer() || m.Peer == other {
+				votes++
+			}
+		}
+	}
+	return 2*votes > voters
+}
+
+func (c *confirmer) errNoPeer(id cluster.GroupID) error {
+	return storage.Errorf(storage.NotLeader, "host: node %s has no peer of group %v", c.self, id)
 }
 
 // lost ends the reads of a group that this node no longer leads.
@@ -163,7 +203,7 @@ func (c *confirmer) dropLocked(id cluster.GroupID, e *effects) {
 	}
 	delete(c.mu.groups, id)
 	for _, read := range r.waiting {
-		e.verdicts = append(e.verdicts, verdict{read.done, r.group.ErrNotLeader()})
+		e.verdicts = append(e.verdicts, verdict{done: read.done, err: r.group.ErrNotLeader()})
 	}
 }
 
@@ -237,7 +277,7 @@ func (c *confirmer) flushLocked(l *link, e *effects) {
 // carryOut does what was decided under the lock.
 func (c *confirmer) carryOut(e effects) {
 	for _, v := range e.verdicts {
-		v.done(v.err)
+		v.done(v.index, v.err)
 	}
 	for _, ask := range e.rounds {
 		body := make([]byte, 0, 4*len(ask.parts))
@@ -304,7 +344,7 @@ func (c *confirmer) settleLocked(r *readers, e *effects) {
 	}
 	n := int(upTo - r.first)
 	for _, read := range r.waiting[:n] {
-		e.verdicts = append(e.verdicts, verdict{read.done, verdictErr})
+		e.verdicts = append(e.verdicts, verdict{read.done, read.index, verdictErr})
 	}
 	r.first = upTo
 	rest := copy(r.waiting, r.waiting[n:])
@@ -322,7 +362,7 @@ func (c *confirmer) tick() {
 	for _, id := range slices.Sorted(maps.Keys(c.mu.groups)) {
 		r := c.mu.groups[id]
 		for len(r.waiting) > 0 && now.Sub(r.waiting[0].came) > c.patience {
-			e.verdicts = append(e.verdicts, verdict{r.waiting[0].done, errNoQuorum})
+			e.verdicts = append(e.verdicts, verdict{done: r.waiting[0].done, err: errNoQuorum})
 			r.waiting[0] = reader{}
 			r.waiting = r.waiting[1:]
 			r.first++
@@ -351,7 +391,7 @@ func (c *confirmer) close() {
 	c.mu.closed = true
 	for _, id := range slices.Sorted(maps.Keys(c.mu.groups)) {
 		for _, read := range c.mu.groups[id].waiting {
-			e.verdicts = append(e.verdicts, verdict{read.done, errClosed})
+			e.verdicts = append(e.verdicts, verdict{done: read.done, err: errClosed})
 		}
 	}
 	clear(c.mu.groups)

@@ -3,11 +3,13 @@ package host_test
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/roundtabledb/roundtable/cluster"
 	"github.com/roundtabledb/roundtable/cluster/group"
+	"github.com/roundtabledb/roundtable/cluster/host"
 	"github.com/roundtabledb/roundtable/cluster/transport"
 	"github.com/roundtabledb/roundtable/storage"
 )
@@ -96,8 +98,8 @@ func TestAnswerToAnEarlierQuestionDoesNotCount(t *testing.T) {
 			r.net.SetDelay(string(n.id), string(leader.id), 100*time.Millisecond, 0)
 		}
 		first, second := make(chan time.Time, 1), make(chan time.Time, 1)
-		mark := func(ch chan time.Time) func(error) {
-			return func(err error) {
+		mark := func(ch chan time.Time) func(*group.Group, error) {
+			return func(_ *group.Group, err error) {
 				if err != nil {
 					t.Error(err)
 				}
@@ -166,7 +168,7 @@ func TestReadsShareQuestions(t *testing.T) {
 			leader := r.leader(g1 + cluster.GroupID(i))
 			for range reads {
 				wg.Add(1)
-				leader.host.Confirm(g1+cluster.GroupID(i), func(err error) {
+				leader.host.Confirm(g1+cluster.GroupID(i), func(_ *group.Group, err error) {
 					if err != nil {
 						t.Error(err)
 					}
@@ -260,6 +262,68 @@ func TestReadsSeeEveryAcknowledgedWrite(t *testing.T) {
 		wg.Wait()
 		if total := confirmed[0] + confirmed[1] + confirmed[2]; total < 500 {
 			t.Errorf("only %v reads were confirmed", confirmed)
+		}
+	})
+}
+
+// A voter that asks is part of the quorum, if it was still in the leader's term.
+func TestVotersThatAskAreAskedNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var questions atomic.Int32
+		r := newRegion(t, 6)
+		r.tap = func(m transport.Message) transport.Verdict {
+			if m.Method == transport.ConfirmTerm && !m.Reply {
+				questions.Add(1)
+			}
+			return transport.Verdict{}
+		}
+		r.start()
+		const g2 = g1 + 1
+		r.create(r.birth(g1, 3))
+		r.create(r.birth(g2, 5))
+		r.leader(g1).mustPut(g1, "k", "1")
+		r.leader(g2).mustPut(g2, "k", "1")
+		guest := cluster.PeerID{Node: "n6", Replica: 6}
+		if err := r.nodes[5].host.CreateEmpty(g1, guest); err != nil {
+			t.Fatal(err)
+		}
+		c, err := r.leader(g1).group(g1).Configuration()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.leader(g1).group(g1).AddNonvoter(background, guest, c.Index); err != nil {
+			t.Fatal(err)
+		}
+		r.same(g1, r.nodes[0], r.nodes[1], r.nodes[2], r.nodes[5])
+		voter := func(id cluster.GroupID) *group.Group {
+			return r.others(r.leader(id))[0].group(id)
+		}
+		for _, tt := range []struct {
+			name  string
+			of    cluster.GroupID
+			by    *group.Group
+			older uint64 // terms
+			asked bool
+		}{
+			{"one of three voters", g1, voter(g1), 0, false},
+			{"in an earlier term", g1, voter(g1), 1, true},
+			{"without a vote", g1, r.nodes[5].group(g1), 0, true},
+			{"one of five voters", g2, voter(g2), 0, true},
+		} {
+			before := questions.Load()
+			var index uint64
+			done := make(chan error, 1)
+			asks := host.Asker{Peer: tt.by.Peer(), Term: tt.by.Term() - tt.older}
+			r.leader(tt.of).host.ReadIndex(tt.of, asks, func(i uint64, err error) { index = i; done <- err })
+			if err := <-done; err != nil {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+			if want := r.leader(tt.of).group(tt.of).Machine().Meta().AppliedIndex; index != want {
+				t.Errorf("%s: index %d, though the leader has applied %d", tt.name, index, want)
+			}
+			if asked := questions.Load() > before; asked != tt.asked {
+				t.Errorf("%s: voters are asked: %v", tt.name, asked)
+			}
 		}
 	})
 }

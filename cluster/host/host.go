@@ -11,7 +11,9 @@
 //   - A snapshot replaces a peer's state at once or not at all, and never
 //     removes an entry that the peer has acknowledged.
 //   - When Confirm reports success, this node's state of the group holds every
-//     write that was acknowledged before Confirm was called.
+//     write that was acknowledged before Confirm was called, and everything that
+//     a read had seen that ended before. The same goes for any peer that holds
+//     what ReadIndex tells.
 //
 // It does not know tables, keys, commands or where peers should live.
 package host
@@ -207,11 +209,32 @@ func (h *Host) Groups() []*group.Group {
 	return groups
 }
 
-// Confirm calls done once with nil if this node may answer a strong read of a
-// group from its own state, as of the moment Confirm was called. Otherwise the
-// error is of kind NotLeader or Unavailable. done may be called before Confirm
-// returns, or later on a goroutine that serves all groups: it must not block.
-func (h *Host) Confirm(id cluster.GroupID, done func(error)) { h.reads.confirm(id, done) }
+// ReadIndex calls done once with the index up to which a peer must have applied
+// the log of a group that this node leads, before it may answer a strong read as
+// of the moment ReadIndex was called, or the asking peer, if there is one, told its
+// term. Otherwise the error is of kind NotLeader or Unavailable. done may be
+// called before ReadIndex returns, or later on a goroutine that serves all groups:
+// it must not block.
+func (h *Host) ReadIndex(id cluster.GroupID, asks Asker, done func(uint64, error)) {
+	h.reads.confirm(id, asks, done)
+}
+
+// Confirm is ReadIndex for reads at this node: it calls done once its peer, which
+// leads, may be read.
+func (h *Host) Confirm(id cluster.GroupID, done func(*group.Group, error)) {
+	h.ReadIndex(id, Asker{}, func(index uint64, err error) {
+		if err != nil {
+			done(nil, err)
+			return
+		}
+		g, ok := h.Group(id)
+		if !ok {
+			done(nil, h.reads.errNoPeer(id))
+			return
+		}
+		g.WhenApplied(index, h.reads.patience, func(err error) { done(g, err) })
+	})
+}
 
 // Checkpoint makes durable what all groups have applied so far.
 func (h *Host) Checkpoint(ctx context.Context) error { return h.checkpoints.now(ctx) }

@@ -359,7 +359,7 @@ func (n *node) get(id cluster.GroupID, key string) string {
 
 func (n *node) confirm(id cluster.GroupID) error {
 	done := make(chan error, 1)
-	n.host.Confirm(id, func(err error) { done <- err })
+	n.host.Confirm(id, func(_ *group.Group, err error) { done <- err })
 	return <-done
 }
 

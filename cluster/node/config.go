@@ -120,6 +120,8 @@ type Faults struct {
 	// CountUnsynced counts a leader towards the quorum before its own disk has the
 	// entry.
 	CountUnsynced bool
+	// ReadBehind answers strong reads at peers that are behind their leader.
+	ReadBehind bool
 	// BelievePriors believes what a leader has found of a key before the entry that
 	// then wrote it.
 	BelievePriors bool

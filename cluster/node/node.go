@@ -152,6 +152,7 @@ func (n *Node) openGroups() error {
 			AckBeforeCommit: n.config.Faults.AckBeforeCommit,
 			ReplayLog:       n.config.Faults.SkipAppliedCheck,
 			CountUnsynced:   n.config.Faults.CountUnsynced,
+			ReadBehind:      n.config.Faults.ReadBehind,
 		},
 		MachineFaults: machine.Faults{
 			MergeBlindly:     n.config.Faults.MergeBlindly,

@@ -17,6 +17,7 @@ import (
 	"github.com/roundtabledb/roundtable/cluster/member/memnet"
 	"github.com/roundtabledb/roundtable/cluster/node"
 	"github.com/roundtabledb/roundtable/cluster/placement"
+	"github.com/roundtabledb/roundtable/cluster/transport"
 	"github.com/roundtabledb/roundtable/e2e/sim/simnet"
 	"github.com/roundtabledb/roundtable/storage"
 	"github.com/roundtabledb/roundtable/storage/command"
@@ -34,6 +35,7 @@ type region struct {
 	nodes  map[cluster.NodeID]*node.Node
 	// leading tunes how leaders move.
 	leading placement.LeadTuning
+	tap     transport.Tap
 }
 
 func newRegion(t *testing.T) *region {
@@ -57,16 +59,16 @@ func (r *region) open(id cluster.NodeID, expect int) (*node.Node, error) {
 		r.t.Fatal(err)
 	}
 	gossip := fmt.Sprintf("10.0.0.%d:7001", id[0]-'a'+1)
-	transport, err := r.gossip.Attach(host, gossip)
+	packets, err := r.gossip.Attach(host, gossip)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	return node.New(node.Config{
 		ID: id, Region: "eu", Dir: r.dirs[id],
 		Listener: listener, Dial: r.net.Dialer(host), Expect: expect, Partitions: expect,
-		Gossip:  &node.Gossip{Bind: gossip, Advertise: gossip, Seeds: []string{"10.0.0.1:7001"}, Transport: transport},
-		Leaders: r.leading,
-		Fatal:   func(err error) { r.t.Errorf("node %s: fatal: %v", id, err) },
+		Gossip:  &node.Gossip{Bind: gossip, Advertise: gossip, Seeds: []string{"10.0.0.1:7001"}, Transport: packets},
+		Leaders: r.leading, Tap: r.tap,
+		Fatal: func(err error) { r.t.Errorf("node %s: fatal: %v", id, err) },
 	})
 }
 

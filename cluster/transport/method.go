@@ -78,6 +78,8 @@ const (
 	NodeStatus Method = 20
 	// Found asks a node to found the region together with others.
 	Found Method = 21
+	// ReadIndex asks a leader from which index on a peer may answer strong reads.
+	ReadIndex Method = 22
 
 	// ReplicationProgress asks how far a node's senders are.
 	ReplicationProgress Method = 64

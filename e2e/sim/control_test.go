@@ -74,6 +74,7 @@ func TestCheckersNotice(t *testing.T) {
 		{"early acknowledgements", during(2, sim.CutNode, sim.HealNodes, 6*time.Second), node.Faults{AckBeforeCommit: true}, []string{"no acknowledged write vanishes", "linearizable"}},
 		{"unsynced leaders", twoSlowDisks(4), node.Faults{CountUnsynced: true}, []string{"no acknowledged write vanishes"}},
 		{"entries applied twice", during(3, sim.KillAll, sim.BootAll, time.Second), node.Faults{SkipAppliedCheck: true}, []string{"peers of a group", "newest version"}},
+		{"reads that do not wait", during(6, sim.CutNode, sim.HealNodes, 2*time.Second), node.Faults{ReadBehind: true}, []string{"linearizable"}},
 		{"priors that are not true any more", foreseen(during(5, sim.KillLeader, sim.BootAll, time.Second)), node.Faults{BelievePriors: true}, []string{"as many items as it says"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
