@@ -35,9 +35,8 @@ type call struct {
 	window *window // commands only
 	seq    uint64
 
-	// Reads only. method is by which another node carries out the read, here
-	// carries it out at a peer of this node, if it may be. atLeader says that only
-	// the leader may answer.
+	// Reads only. method is what another node is asked for, here reads from this
+	// node's peer. atLeader says that only the leader may answer.
 	method   transport.Method
 	here     func(*machine.Partition) error
 	atLeader bool

@@ -13,16 +13,15 @@ import (
 // A strong read need not be carried out where the leader is: a node with a peer
 // of its own asks the leader up to which index that must have applied the log, and
 // reads there (Ongaro's dissertation, section 6.4). The reads of a group that come
-// while a question is under way share the next one. So what goes between nodes
-// does not grow with the reads, and what they cost is paid where clients are.
+// while a question is under way share the next one. So items and keys do not go
+// between nodes, and what reads cost is paid where clients are.
 //
 //	ReadIndex request  count of reads, replica and term of the asking peer
 //	ReadIndex answer   index
 //
 // Numbers are unsigned varints. A peer that has not applied so much leaves the
-// reads to the leader, and those that come within a while: followers hear of
-// a commit with the next entry, and it takes less time to ask again than to wait
-// for that.
+// reads to the leader, and those that come within a while: followers hear of a
+// commit with the next entry, so while there are writes it would be behind again.
 type following struct {
 	sync.Mutex
 	// asking has, while a question is under way, the reads that have come since.
@@ -45,7 +44,7 @@ type follower struct {
 
 const (
 	// behindFor is how long the leader of a group answers after this node's peer
-	// was behind. While there are many writes it always is.
+	// was behind.
 	behindFor = 100 * time.Millisecond
 	// askTimeout is when a question is given up. Others wait behind it.
 	askTimeout = time.Second
@@ -90,7 +89,8 @@ func (d *Dispatcher) follow(c *call, done chan<- answer) {
 func (d *Dispatcher) ask(to linkTo, reads []follower) {
 	body := binary.AppendUvarint(make([]byte, 0, 16), uint64(len(reads)))
 	if g, ok := d.host.Group(to.group); ok {
-		// The reads have come: what is the term now was it then, or a later one.
+		// Looked at after the reads came: if it is the leader's, there was no later
+		// one then.
 		body = binary.AppendUvarint(binary.AppendUvarint(body, g.Peer().Replica), g.Term())
 	}
 	d.transport.Call(to.leader, transport.Control, transport.ReadIndex, to.group, body, askTimeout, func(reply []byte, err error) {
@@ -112,25 +112,29 @@ func (d *Dispatcher) ask(to linkTo, reads []follower) {
 
 // told carries on with reads whose question has been answered.
 func (d *Dispatcher) told(to linkTo, reads []follower, reply []byte, err error) {
-	if err != nil || len(reply) == 0 || reply[0] == replyNotLeader {
-		for _, r := range reads {
-			answered(r.call, r.done)(reply, err)
+	if err == nil && len(reply) > 0 && reply[0] == replyDone {
+		r := reader{b: reply[1:]}
+		index := r.uint()
+		if err = r.err; err == nil {
+			d.readFrom(to, index, reads)
+			return
 		}
-		return
 	}
-	r := reader{b: reply[1:]}
-	index := r.uint()
+	for _, r := range reads {
+		answered(r.call, r.done)(reply, err)
+	}
+}
+
+// readFrom lets this node's peer answer reads if it has applied the log up to
+// index, and the leader if not.
+func (d *Dispatcher) readFrom(to linkTo, index uint64, reads []follower) {
 	g, ok := d.host.Group(to.group)
-	if r.err == nil && !(ok && g.Holds(index)) {
+	if !ok || !g.Holds(index) {
 		d.leave(to, reads)
 		return
 	}
-	for _, read := range reads {
-		if r.err != nil {
-			read.done <- answer{call: read.call, err: r.err}
-		} else {
-			read.done <- answer{call: read.call, peer: g}
-		}
+	for _, r := range reads {
+		r.done <- answer{call: r.call, peer: g}
 	}
 }
 

@@ -36,21 +36,28 @@ func (c *counts) reset() map[transport.Method]int {
 	return old
 }
 
+// newCountedRegion is a region of three nodes whose messages are counted, and take a
+// millisecond.
+func newCountedRegion(t *testing.T, sent *counts) *region {
+	r := newRegion(t)
+	r.tap = func(m transport.Message) transport.Verdict {
+		sent.see(m)
+		return transport.Verdict{Delay: time.Millisecond}
+	}
+	r.start(3, abc...)
+	r.table("a", "orders")
+	return r
+}
+
 var abc = []cluster.NodeID{"a", "b", "c"}
 
 // Strong reads are answered where they come, after a question that many of them
 // share.
 func TestFollowersAnswerStrongReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRegion(t)
-		defer r.stopAll()
 		var sent counts
-		r.tap = func(m transport.Message) transport.Verdict {
-			sent.see(m)
-			return transport.Verdict{Delay: time.Millisecond}
-		}
-		r.start(3, abc...)
-		r.table("a", "orders")
+		r := newCountedRegion(t, &sent)
+		defer r.stopAll()
 		for i := range items {
 			r.put("b", "orders", fmt.Sprint(i), "before")
 		}
@@ -77,15 +84,9 @@ func TestFollowersAnswerStrongReads(t *testing.T) {
 // follower that has applied it or by the leader.
 func TestStrongReadsSeeTheLastWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRegion(t)
-		defer r.stopAll()
 		var sent counts
-		r.tap = func(m transport.Message) transport.Verdict {
-			sent.see(m)
-			return transport.Verdict{Delay: time.Millisecond}
-		}
-		r.start(3, abc...)
-		r.table("a", "orders")
+		r := newCountedRegion(t, &sent)
+		defer r.stopAll()
 		sent.reset()
 		for i := range 2 * items {
 			id, value := fmt.Sprint(i%items), fmt.Sprint(i)
