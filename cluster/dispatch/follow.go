@@ -50,29 +50,23 @@ const (
 	askTimeout = time.Second
 )
 
-// follows reports whether a strong read may be answered by this node's peer.
-func (d *Dispatcher) follows(id cluster.GroupID) bool {
-	g, ok := d.host.Group(id)
-	if !ok || g.Machine().Meta().ConfigIndex == 0 {
+// follow makes one attempt at a read: it asks the node that c.node names, and lets
+// this node's peer answer. It reports false if that is of no use.
+func (d *Dispatcher) follow(c *call, done chan<- answer) bool {
+	id := c.target.Group
+	if g, ok := d.host.Group(id); !ok || g.Machine().Meta().ConfigIndex == 0 {
 		return false
 	}
+	to := linkTo{id, c.node}
 	f := &d.following
 	f.Lock()
-	defer f.Unlock()
-	until, behind := f.behind[id]
-	if behind && !time.Now().Before(until) {
+	if until, behind := f.behind[id]; behind {
+		if time.Now().Before(until) {
+			f.Unlock()
+			return false
+		}
 		delete(f.behind, id)
-		behind = false
 	}
-	return !behind
-}
-
-// follow makes one attempt at a read: it asks the node that c.node names, and lets
-// this node's peer answer.
-func (d *Dispatcher) follow(c *call, done chan<- answer) {
-	to := linkTo{c.target.Group, c.node}
-	f := &d.following
-	f.Lock()
 	next, busy := f.asking[to]
 	if busy {
 		next = append(next, follower{c, done})
@@ -82,6 +76,7 @@ func (d *Dispatcher) follow(c *call, done chan<- answer) {
 	if !busy {
 		d.ask(to, []follower{{c, done}})
 	}
+	return true
 }
 
 // ask sends the question of some reads, and then that of those that have come

@@ -17,14 +17,9 @@ func (d *Dispatcher) Get(ctx context.Context, t Target, key []byte, consistent b
 	if g, ok := d.readable(t, consistent); ok {
 		return g.Machine().Get(key)
 	}
-	var stored machine.Stored
 	c := &call{target: t, method: transport.Read, body: appendGet(nil, key, consistent)}
-	c.here = func(m *machine.Partition) (err error) { stored, err = m.Get(key); return err }
-	there, err := d.read(ctx, c, consistent)
-	if there != nil {
-		return decodeStored(there)
-	}
-	return stored, err
+	get := func(m *machine.Partition) (machine.Stored, error) { return m.Get(key) }
+	return read(ctx, d, c, consistent, get, decodeStored)
 }
 
 // Page reads a page of a group.
@@ -32,25 +27,28 @@ func (d *Dispatcher) Page(ctx context.Context, t Target, req machine.PageRequest
 	if g, ok := d.readable(t, consistent); ok {
 		return g.Machine().Page(req)
 	}
-	var page machine.Page
 	c := &call{target: t, method: transport.Page, body: appendPageRequest(nil, req, consistent)}
-	c.here = func(m *machine.Partition) (err error) { page, err = m.Page(req); return err }
-	there, err := d.read(ctx, c, consistent)
-	if there != nil {
-		return decodePage(there)
-	}
-	return page, err
+	page := func(m *machine.Partition) (machine.Page, error) { return m.Page(req) }
+	return read(ctx, d, c, consistent, page, decodePage)
 }
 
-// read carries out a read: it returns the answer of another node, or nil if c.here
-// has read.
-func (d *Dispatcher) read(ctx context.Context, c *call, consistent bool) (there []byte, err error) {
+// read carries out a read: by here at this node's peer, or at another node, whose
+// answer is decoded.
+func read[T any](ctx context.Context, d *Dispatcher, c *call, consistent bool, here func(*machine.Partition) (T, error), decode func([]byte) (T, error)) (T, error) {
+	var found, none T
+	c.here = func(m *machine.Partition) (err error) {
+		found, err = here(m)
+		return err
+	}
 	c.atLeader = !consistent // or at a peer that is not so far behind as this node's
 	d.retry(ctx, []*call{c}, d.tryRead)
 	if err := c.failure(); err != nil {
-		return nil, undoubted(err)
+		return none, undoubted(err)
 	}
-	return c.reply, nil
+	if c.peer != nil {
+		return found, nil
+	}
+	return decode(c.reply)
 }
 
 // undoubted turns Ambiguous, which says nothing of a read, into Unavailable.
@@ -77,21 +75,21 @@ const staleAfter = 10 * time.Second
 
 // tryRead makes one attempt at a read.
 func (d *Dispatcher) tryRead(c *call, done chan<- answer) {
-	switch id := c.target.Group; {
-	case c.node != d.self && !c.atLeader && d.follows(id):
-		d.follow(c, done)
-	case c.node != d.self:
-		d.remote(c, c.method, done)
-	default:
-		d.host.Confirm(id, func(g *group.Group, err error) {
-			if err == nil {
-				d.demand.count(id, d.self, 1)
-				done <- answer{call: c, peer: g}
-				return
-			}
-			answered(c, done)(d.refusal(id, err))
-		})
+	if c.node != d.self {
+		if c.atLeader || !d.follow(c, done) {
+			d.remote(c, c.method, done)
+		}
+		return
 	}
+	id := c.target.Group
+	d.host.Confirm(id, func(g *group.Group, err error) {
+		if err != nil {
+			answered(c, done)(d.refusal(id, err))
+			return
+		}
+		d.demand.count(id, d.self, 1)
+		done <- answer{call: c, peer: g}
+	})
 }
 
 // serveGet answers a Get: at once, or once the leadership of this node's peer

@@ -40,25 +40,24 @@ func (g *Group) Holds(index uint64) bool {
 // patience, or the group stops. It may do so before it returns, or later on a
 // goroutine that serves others, too.
 func (g *Group) WhenApplied(index uint64, patience time.Duration, done func(error)) {
-	if g.Holds(index) {
-		done(nil)
-		return
-	}
-	if err, ended := g.enlist(index, patience, done); ended {
+	if waits, err := g.enlist(index, patience, done); !waits {
 		done(err)
 	}
 }
 
-// enlist makes done wait, unless that is over.
-func (g *Group) enlist(index uint64, patience time.Duration, done func(error)) (err error, over bool) {
+// enlist makes done wait, unless that is over or cannot begin.
+func (g *Group) enlist(index uint64, patience time.Duration, done func(error)) (waits bool, err error) {
+	if g.Holds(index) {
+		return false, nil
+	}
 	a := &g.applied
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
 	case a.closed:
-		return errStopping, true
+		return false, errStopping
 	case g.Holds(index): // looked at again, as reached looks at the list under the lock
-		return nil, true
+		return false, nil
 	}
 	w := &appliedWaiter{index: index, done: done}
 	w.timer = time.AfterFunc(patience, func() {
@@ -67,7 +66,7 @@ func (g *Group) enlist(index uint64, patience time.Duration, done func(error)) (
 		}
 	})
 	a.list = append(a.list, w)
-	return nil, false
+	return true, nil
 }
 
 // strike takes a waiter off the list. It reports whether it was on it.

@@ -7,6 +7,16 @@ import (
 	"github.com/roundtabledb/roundtable/storage"
 )
 
+// holds waits until a peer's state holds the log up to index.
+func (p *peer) holds(index uint64) {
+	p.net.t.Helper()
+	done := make(chan error, 1)
+	p.group.WhenApplied(index, time.Minute, func(err error) { done <- err })
+	if err := <-done; err != nil {
+		p.net.t.Fatal(err)
+	}
+}
+
 func TestWhenApplied(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := newNet(t, 3, nil)
@@ -15,9 +25,7 @@ func TestWhenApplied(t *testing.T) {
 		const patience = time.Minute
 		for _, p := range []*peer{leader, n.followers(leader)[0]} {
 			g := p.group
-			for !g.Holds(leader.group.CommitIndex()) {
-				time.Sleep(time.Millisecond)
-			}
+			p.holds(leader.group.CommitIndex())
 			now := p.partition.Meta().AppliedIndex
 			wait := func(index uint64) <-chan error {
 				done := make(chan error, 2)
@@ -92,9 +100,7 @@ func TestCommitIndexIsAheadOfASlowLeader(t *testing.T) {
 		}
 		leader.log.mu.Unlock()
 		answered := leader.propose("k", "2")
-		for follower := n.followers(leader)[0]; !follower.group.Holds(index); {
-			time.Sleep(time.Millisecond)
-		}
+		n.followers(leader)[0].holds(index)
 		if got := leader.group.CommitIndex(); got != index || leader.group.Holds(index) {
 			t.Errorf("commit index %d, though a follower has applied %d; the leader has: %v", got, index, leader.group.Holds(index))
 		}

@@ -20,12 +20,12 @@ import (
 // index, not the one that the leader has applied, as another peer may have applied
 // more, and have answered reads with it.
 //
-// A later leader needs a quorum of voters that had made
-// its term durable before they voted. So the leader asks the voters for their
-// terms after the read came: if a quorum, itself included, is still in its own
-// term, and it leads to this moment, then there was no later leader when the
-// read came. Peers without a vote do not count, which rules out raft's
-// VerifyLeader, and neither do answers to questions asked before the read came.
+// A later leader needs a quorum of voters that had made its term durable before
+// they voted. So the leader asks the voters for their terms after the read came: if
+// a quorum, itself included, is still in its own term, and it leads to this moment,
+// then there was no later leader when the read came. Peers without a vote do not
+// count, which rules out raft's VerifyLeader, and neither do answers to questions
+// asked before the read came.
 //
 // A voter that wants to answer reads tells its term when it asks for the index. Where
 // there are three, that is a quorum, and nobody needs to be asked.
@@ -167,20 +167,32 @@ func (c *confirmer) confirm(id cluster.GroupID, asks Asker, done func(uint64, er
 
 // isQuorum says whether the leader of a group and another voter are one.
 func isQuorum(leader *group.Group, other cluster.PeerID) bool {
-	members, err := leader.Members()
+	return reachedByQuorum(leader, func(p cluster.PeerID) uint64 {
+		if p == leader.Peer() || p == other {
+			return 1
+		}
+		return 0
+	}) == 1
+}
+
+// reachedByQuorum is the greatest number that a majority of a group's voters has
+// reached, 0 if it is not known who they are.
+func reachedByQuorum(g *group.Group, number func(cluster.PeerID) uint64) uint64 {
+	members, err := g.Members()
 	if err != nil {
-		return false
+		return 0
 	}
-	voters, votes := 0, 0
+	var reached []uint64
 	for _, m := range members {
 		if m.Voter {
-			voters++
-			if m.Peer == leader.Peer() || m.Peer == other {
-				votes++
-			}
+			reached = append(reached, number(m.Peer))
 		}
 	}
-	return 2*votes > voters
+	if len(reached) == 0 {
+		return 0
+	}
+	slices.Sort(reached)
+	return reached[(len(reached)-1)/2]
 }
 
 func (c *confirmer) errNoPeer(id cluster.GroupID) error {
@@ -315,26 +327,12 @@ func (c *confirmer) answered(ask round, answer []byte, err error) {
 
 // settleLocked ends the reads that a quorum has confirmed.
 func (c *confirmer) settleLocked(r *readers, e *effects) {
-	members, err := r.group.Members()
-	if err != nil {
-		return
-	}
-	var answered []uint64
-	for _, m := range members {
-		switch {
-		case !m.Voter:
-		case m.Peer == r.group.Peer():
-			answered = append(answered, r.next())
-		default:
-			answered = append(answered, r.answered[m.Peer])
+	upTo := reachedByQuorum(r.group, func(p cluster.PeerID) uint64 {
+		if p == r.group.Peer() {
+			return r.next()
 		}
-	}
-	if len(answered) == 0 {
-		return
-	}
-	slices.Sort(answered)
-	// The greatest number that a majority has reached.
-	upTo := answered[(len(answered)-1)/2]
+		return r.answered[p]
+	})
 	if upTo <= r.first {
 		return
 	}
